@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The same numbers stand in ta/proto/src/vault.rs and vault_c.rs */
+#ifndef VAULT_C_TA_H
+#define VAULT_C_TA_H
+
+#define VAULT_C_UUID \
+	{ 0xc8b63858, 0xf173, 0x4618, \
+	  { 0xbf, 0xb8, 0xb0, 0xe5, 0x84, 0x15, 0xf1, 0x3d } }
+
+#define VAULT_C_NAME_MAX	32
+#define VAULT_C_SECRET_MAX	1024
+
+#define VAULT_C_PUT		0	/* name, secret */
+#define VAULT_C_GET		1	/* name, room for the secret */
+#define VAULT_C_STATUS		4	/* out: sessions, secrets */
+#define VAULT_C_WHOAMI		5	/* out: login, client UUID */
+#define VAULT_C_WAIT		0x7000	/* for tests: milliseconds */
+
+#endif /*VAULT_C_TA_H*/

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! `vault`: keeps small named secrets for the one client it is bound to.
+//!
+//! Nothing here looks at who the client is. The TEE does, because of one flag in
+//! the header (`build.rs`).
+
+#![no_std]
+#![no_main]
+// The entry points that the attributes make are public and bare.
+#![allow(missing_docs)]
+
+use client_binding_proto::vault::{Command, LIST_MAX, NAME_MAX, Refusal, SECRET_MAX};
+use client_binding_store::Store;
+use client_binding_ta_kit as kit;
+use optee_utee::{Error, ErrorKind, ParameterAny, ParameterValueRead, ParametersAny, Result};
+use optee_utee::{ta_close_session, ta_create, ta_destroy, ta_invoke_command, ta_open_session};
+use spin::Mutex;
+use zeroize::Zeroizing;
+
+/// All of the instance. Never contended: the TEE enters an instance once at a time.
+static VAULT: Mutex<Vault> = Mutex::new(Vault {
+    sessions: 0,
+    store: Store::new(),
+});
+
+struct Vault {
+    sessions: u32,
+    store: Store,
+}
+
+#[ta_create]
+fn create() -> Result<()> {
+    Ok(())
+}
+
+#[ta_open_session]
+fn open(_params: &mut ParametersAny) -> Result<()> {
+    VAULT.lock().sessions += 1;
+    Ok(())
+}
+
+#[ta_close_session]
+fn close() {
+    VAULT.lock().sessions -= 1;
+}
+
+#[ta_destroy]
+fn destroy() {
+    VAULT.lock().store.clear();
+}
+
+#[ta_invoke_command]
+fn invoke(number: u32, params: &mut ParametersAny) -> Result<()> {
+    let command = Command::try_from(number).map_err(|_| ErrorKind::NotSupported)?;
+    kit::check(params, command.shape())?;
+    match command {
+        Command::Put => put(params),
+        Command::Get => get(params),
+        Command::List => list(params),
+        Command::Delete => delete(params),
+        Command::Status => status(params),
+        Command::WhoAmI => kit::answer_identity(kit::client_identity()?, params),
+        Command::Wait => kit::wait(params.0.as_value_input()?.get_a()),
+    }
+}
+
+fn put(params: &mut ParametersAny) -> Result<()> {
+    let mut name = [0; NAME_MAX];
+    let mut secret = Zeroizing::new([0; SECRET_MAX]);
+    let name = read_name(&params.0, &mut name)?;
+    let secret = kit::read(&params.1, secret.as_mut_slice())?.ok_or(refused(Refusal::TooLarge))?;
+    VAULT.lock().store.put(name, secret).map_err(refused)
+}
+
+fn get(params: &mut ParametersAny) -> Result<()> {
+    let mut name = [0; NAME_MAX];
+    let name = read_name(&params.0, &mut name)?;
+    let vault = VAULT.lock();
+    let secret = vault.store.get(name).map_err(refused)?;
+    kit::answer_octets(&mut params.1, secret)
+}
+
+fn list(params: &mut ParametersAny) -> Result<()> {
+    let mut text = heapless::Vec::<u8, LIST_MAX>::new();
+    for name in VAULT.lock().store.names() {
+        text.extend_from_slice(name)
+            .and_then(|()| text.extend_from_slice(b"\n"))
+            .map_err(|_| ErrorKind::Overflow)?;
+    }
+    kit::answer_octets(&mut params.0, &text)
+}
+
+fn delete(params: &mut ParametersAny) -> Result<()> {
+    let mut name = [0; NAME_MAX];
+    let name = read_name(&params.0, &mut name)?;
+    VAULT.lock().store.delete(name).map_err(refused)
+}
+
+fn status(params: &mut ParametersAny) -> Result<()> {
+    let vault = VAULT.lock();
+    let secrets = vault.store.names().count();
+    let secrets = u32::try_from(secrets).map_err(|_| ErrorKind::Overflow)?;
+    kit::answer_value(&mut params.0, vault.sessions, secrets)
+}
+
+fn read_name<'a>(param: &ParameterAny, room: &'a mut [u8; NAME_MAX]) -> Result<&'a [u8]> {
+    kit::read(param, room)?.ok_or(refused(Refusal::BadName))
+}
+
+fn refused(refusal: Refusal) -> Error {
+    Error::from_raw_error(refusal.code())
+}
+
+mod header {
+    // Generated.
+    #![allow(unreachable_pub, non_upper_case_globals)]
+    #![allow(clippy::undocumented_unsafe_blocks)]
+    include!(concat!(env!("OUT_DIR"), "/user_ta_header.rs"));
+}

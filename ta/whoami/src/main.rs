@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! `whoami`: tells a client who the TEE thinks it is.
+
+#![no_std]
+#![no_main]
+// The entry points that the attributes make are public and bare.
+#![allow(missing_docs)]
+
+use client_binding_proto::whoami::Command;
+use client_binding_ta_kit as kit;
+use optee_utee::{ErrorKind, ParameterValueRead, ParametersAny, Result};
+use optee_utee::{ta_close_session, ta_create, ta_destroy, ta_invoke_command, ta_open_session};
+
+#[ta_create]
+fn create() -> Result<()> {
+    Ok(())
+}
+
+#[ta_open_session]
+fn open(_params: &mut ParametersAny) -> Result<()> {
+    Ok(())
+}
+
+#[ta_close_session]
+fn close() {}
+
+#[ta_destroy]
+fn destroy() {}
+
+#[ta_invoke_command]
+fn invoke(number: u32, params: &mut ParametersAny) -> Result<()> {
+    let command = Command::try_from(number).map_err(|_| ErrorKind::NotSupported)?;
+    kit::check(params, command.shape())?;
+    match command {
+        Command::WhoAmI => kit::answer_identity(kit::client_identity()?, params),
+        Command::Wait => kit::wait(params.0.as_value_input()?.get_a()),
+        Command::Panic => panic!("the client asked for it"),
+    }
+}
+
+mod header {
+    // Generated.
+    #![allow(unreachable_pub, non_upper_case_globals)]
+    #![allow(clippy::undocumented_unsafe_blocks)]
+    include!(concat!(env!("OUT_DIR"), "/user_ta_header.rs"));
+}
