@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The C face of the policy crate, linked into `tee.elf`.
+//!
+//! The functions take references. What C owes for them: each pointer is valid,
+//! aligned, and no other thread writes to it during the call. `client_binding.c`
+//! is the only caller; it holds `tee_ta_mutex` wherever a record could be seen by
+//! another thread, copies claims out of shared memory first, and tells NULL and
+//! the magic identity pointers apart before it calls.
+
+#![no_std]
+
+use client_binding_policy::abi::{Claim, ClientUuid, Identity, Login, Operation};
+use client_binding_policy::{Binding, Instance, LogBudget, Opening, Refusal, Session};
+use core::ffi::c_char;
+use core::mem::{align_of, offset_of, size_of};
+use core::sync::atomic::{AtomicU64, Ordering};
+
+mod panic;
+
+/// Verdict: go on.
+pub const CLIENT_BINDING_GO: u32 = 0;
+/// Verdict on an open: ask again when another client's first open is settled.
+/// Any other verdict is a refusal.
+pub const CLIENT_BINDING_WAIT: u32 = 1 << 16;
+
+/// Bound neither by header nor by image.
+pub const CLIENT_BINDING_UNBOUND: u32 = 0;
+/// Bound by `CFG_CLIENT_BINDING_ALL`.
+pub const CLIENT_BINDING_BY_IMAGE: u32 = 1;
+/// Bound by `TA_FLAG_CLIENT_BOUND`.
+pub const CLIENT_BINDING_BY_HEADER: u32 = 2;
+
+/// Size of the session and of the instance record, asserted on both sides.
+pub const CLIENT_BINDING_RECORD_SIZE: usize = 24;
+/// Size of a claim, asserted on both sides.
+pub const CLIENT_BINDING_CLAIM_SIZE: usize = 24;
+/// Offset of a claim's login word, asserted on both sides.
+pub const CLIENT_BINDING_CLAIM_LOGIN: usize = 16;
+
+const _: () = {
+    assert!(CLIENT_BINDING_UNBOUND == Binding::Unbound as u32);
+    assert!(CLIENT_BINDING_BY_IMAGE == Binding::ByImage as u32);
+    assert!(CLIENT_BINDING_BY_HEADER == Binding::ByHeader as u32);
+    assert!(size_of::<Session>() == CLIENT_BINDING_RECORD_SIZE);
+    assert!(size_of::<Instance>() == CLIENT_BINDING_RECORD_SIZE);
+    assert!(align_of::<Session>() == align_of::<u64>());
+    assert!(align_of::<Instance>() == align_of::<u64>());
+    assert!(size_of::<Claim>() == CLIENT_BINDING_CLAIM_SIZE);
+    assert!(offset_of!(Claim, login) == CLIENT_BINDING_CLAIM_LOGIN);
+};
+
+/// Starts the record of a session that `client` is about to open.
+///
+/// `attested`: the normal world promised a claim with each later operation.
+#[no_mangle]
+pub extern "C" fn client_binding_session_init(
+    session: &mut Session,
+    login: u32,
+    uuid: &ClientUuid,
+    attested: bool,
+) {
+    *session = Session::new(Identity::new(Login(login), *uuid), attested);
+}
+
+/// Decides an invoke, close or cancel from the normal world; `claim` is NULL if none came.
+#[no_mangle]
+pub extern "C" fn client_binding_session_check(
+    session: &Session,
+    operation: u32,
+    claim: Option<&Claim>,
+) -> u32 {
+    let Some(operation) = Operation::from_number(operation) else {
+        return Refusal::Malformed as u32;
+    };
+    match session.check(operation, claim) {
+        Ok(()) => CLIENT_BINDING_GO,
+        Err(refusal) => refusal as u32,
+    }
+}
+
+/// Decodes the claim of an open: its login method with nothing else in it, the UUID made nil
+/// where the method has none, and whether the session will carry claims.
+/// Leaves everything alone and returns false if it is malformed.
+#[no_mangle]
+pub extern "C" fn client_binding_decode_open(claim: &mut Claim, attested: &mut bool) -> bool {
+    let Some(decoded) = claim.decode(Operation::Open) else {
+        return false;
+    };
+    claim.uuid = decoded.identity.uuid;
+    claim.login = decoded.identity.login.0.into();
+    *attested = decoded.attested;
+    true
+}
+
+/// Decides an open of `instance` by `session`. Changes nothing.
+#[no_mangle]
+pub extern "C" fn client_binding_instance_check(
+    instance: &Instance,
+    session: &Session,
+    binding: u32,
+) -> u32 {
+    match instance.check_open(session, Binding::from_number(binding)) {
+        Ok(Opening::Go) => CLIENT_BINDING_GO,
+        Ok(Opening::Wait) => CLIENT_BINDING_WAIT,
+        Err(refusal) => refusal as u32,
+    }
+}
+
+/// Records that an open which was just checked goes on to enter the TA.
+#[no_mangle]
+pub extern "C" fn client_binding_instance_begin_open(
+    instance: &mut Instance,
+    session: &mut Session,
+    binding: u32,
+) {
+    instance.begin_open(session, Binding::from_number(binding));
+}
+
+/// Records the TA's answer to an open. True: wake those who were told to wait.
+#[no_mangle]
+pub extern "C" fn client_binding_instance_end_open(
+    instance: &mut Instance,
+    session: &mut Session,
+    opened: bool,
+) -> bool {
+    instance.end_open(session, opened)
+}
+
+/// Login method of the session's client.
+#[no_mangle]
+pub extern "C" fn client_binding_session_login(session: &Session) -> u32 {
+    session.client().login.0
+}
+
+/// Login method of the instance's owner, or of its first opener while that open is under way.
+#[no_mangle]
+pub extern "C" fn client_binding_instance_login(instance: &Instance) -> u32 {
+    instance.login().0
+}
+
+/// The `TEE_Result` for a verdict.
+#[no_mangle]
+pub extern "C" fn client_binding_result(verdict: u32) -> u32 {
+    Refusal::from_number(verdict).map_or(0, |refusal| refusal.result().0)
+}
+
+/// The reason for the secure log, NUL terminated; empty for a verdict that refuses nothing.
+#[no_mangle]
+pub extern "C" fn client_binding_reason(verdict: u32) -> *const c_char {
+    Refusal::from_number(verdict)
+        .map_or(c"", Refusal::text)
+        .as_ptr()
+}
+
+static REFUSALS: AtomicU64 = AtomicU64::new(0);
+static LOG_BUDGET: AtomicU64 = AtomicU64::new(0);
+
+/// Counts a refusal at `second` of the system time. True if it may be logged; then
+/// `count` is the number of refusals since boot and `suppressed` how many went unlogged before it.
+#[no_mangle]
+pub extern "C" fn client_binding_count_refusal(
+    second: u32,
+    count: &mut u64,
+    suppressed: &mut u32,
+) -> bool {
+    *count = REFUSALS.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+    let mut word = LOG_BUDGET.load(Ordering::Relaxed);
+    loop {
+        let (next, line) = LogBudget::from_word(word).take(second);
+        match LOG_BUDGET.compare_exchange_weak(
+            word,
+            next.to_word(),
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        ) {
+            Ok(_) => {
+                *suppressed = line.unwrap_or(0).into();
+                return line.is_some();
+            }
+            Err(current) => word = current,
+        }
+    }
+}

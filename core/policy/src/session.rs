@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+use crate::Refusal;
+use client_binding_abi::{Claim, ClientUuid, Identity, Login, Operation};
+
+const ATTESTED: u32 = 1 << 0;
+const OPENING: u32 = 1 << 1;
+
+/// The client of one session, written before the session can be found (B14) and
+/// never changed afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Session {
+    uuid: ClientUuid,
+    login: Login,
+    state: u32,
+}
+
+impl Session {
+    /// A session about to be opened by `client`.
+    ///
+    /// `attested`: the normal world will send a claim with each later operation.
+    /// TA to TA sessions need none; the core itself knows the caller (B9).
+    pub const fn new(client: Identity, attested: bool) -> Self {
+        let trusted = attested || client.login.0 == Login::TRUSTED_APP.0;
+        Self {
+            uuid: client.uuid,
+            login: client.login,
+            state: if trusted { ATTESTED } else { 0 },
+        }
+    }
+
+    /// The identity given at open.
+    pub const fn client(&self) -> Identity {
+        Identity {
+            login: self.login,
+            uuid: self.uuid,
+        }
+    }
+
+    /// Whether somebody vouches for the client's identity.
+    pub const fn is_attested(&self) -> bool {
+        self.state & ATTESTED != 0
+    }
+
+    pub(crate) const fn is_opening(&self) -> bool {
+        self.state & OPENING != 0
+    }
+
+    pub(crate) const fn set_opening(&mut self, opening: bool) {
+        if opening {
+            self.state |= OPENING;
+        } else {
+            self.state &= !OPENING;
+        }
+    }
+
+    /// Decides an invoke, cancel or close from the normal world.
+    ///
+    /// - B2: the claim must be the identity of the open.
+    /// - B11: a release is never refused.
+    /// - B13: an attested session cannot be talked down to no claims; a session
+    ///   of a normal world that sends none works as it always did.
+    #[inline]
+    pub const fn check(&self, operation: Operation, claim: Option<&Claim>) -> Result<(), Refusal> {
+        let Some(claim) = claim else {
+            return if self.is_attested() {
+                Err(Refusal::ClaimMissing)
+            } else {
+                Ok(())
+            };
+        };
+        // The owner's own claim, bit for bit: nothing to decode.
+        if self.matches(claim.uuid, claim.login) {
+            return Ok(());
+        }
+        match claim.decode(operation) {
+            None => Err(Refusal::Malformed),
+            Some(decoded) if decoded.release => Ok(()),
+            Some(decoded) => {
+                if self.matches(decoded.identity.uuid, decoded.identity.login.0 as u64) {
+                    Ok(())
+                } else {
+                    Err(Refusal::NotTheClient)
+                }
+            }
+        }
+    }
+
+    const fn matches(&self, uuid: ClientUuid, login: u64) -> bool {
+        let [a, b] = self.uuid.0;
+        let [c, d] = uuid.0;
+        // One branch, and no telling where the first difference was.
+        (a ^ c) | (b ^ d) | (self.login.0 as u64 ^ login) == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use client_binding_abi::{OPTEE_MSG_LOGIN_ATTESTED, OPTEE_MSG_LOGIN_RELEASE};
+
+    const A: ClientUuid = ClientUuid([1, 2]);
+    const LATER: [Operation; 3] = [Operation::Invoke, Operation::Close, Operation::Cancel];
+
+    fn claim(login: Login, uuid: ClientUuid) -> Claim {
+        Claim {
+            uuid,
+            login: login.0.into(),
+        }
+    }
+
+    /// Every login × every login × same or other UUID × each operation × attested or not.
+    #[test]
+    fn only_the_identity_of_the_open_passes() {
+        for owner in Login::NORMAL_WORLD {
+            for attested in [false, true] {
+                let session = Session::new(Identity::new(owner, A), attested);
+                for login in Login::NORMAL_WORLD {
+                    for uuid in [
+                        A,
+                        ClientUuid::NIL,
+                        ClientUuid([1, 3]),
+                        ClientUuid([0, 2]),
+                        ClientUuid([2, 1]),
+                    ] {
+                        for operation in LATER {
+                            let same = owner == login && (uuid == A || !owner.has_uuid());
+                            let expected = if same {
+                                Ok(())
+                            } else {
+                                Err(Refusal::NotTheClient)
+                            };
+                            assert_eq!(
+                                session.check(operation, Some(&claim(login, uuid))),
+                                expected,
+                                "{owner:?} {login:?} {uuid:?} {operation:?}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_claim_passes_only_where_none_was_promised() {
+        for owner in Login::NORMAL_WORLD {
+            for operation in LATER {
+                let promised = Session::new(Identity::new(owner, A), true);
+                assert_eq!(
+                    promised.check(operation, None),
+                    Err(Refusal::ClaimMissing),
+                    "{owner:?} {operation:?}"
+                );
+                let stock = Session::new(Identity::new(owner, A), false);
+                assert_eq!(stock.check(operation, None), Ok(()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_release_passes_whatever_it_carries() {
+        for owner in Login::NORMAL_WORLD {
+            let session = Session::new(Identity::new(owner, A), true);
+            for login in Login::NORMAL_WORLD {
+                let release = Claim {
+                    uuid: ClientUuid([7, 7]),
+                    login: u64::from(login.0) | OPTEE_MSG_LOGIN_RELEASE,
+                };
+                assert_eq!(session.check(Operation::Close, Some(&release)), Ok(()));
+                for operation in [Operation::Invoke, Operation::Cancel] {
+                    assert_eq!(
+                        session.check(operation, Some(&release)),
+                        Err(Refusal::Malformed),
+                        "a release is a close and nothing else"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_claim_is_malformed() {
+        let session = Session::new(Identity::new(Login::USER, A), true);
+        for word in [
+            u64::from(Login::TRUSTED_APP.0),
+            3,
+            7,
+            1 << 32 | 1,
+            OPTEE_MSG_LOGIN_ATTESTED | 1,
+        ] {
+            for operation in LATER {
+                let claim = Claim {
+                    uuid: A,
+                    login: word,
+                };
+                assert_eq!(
+                    session.check(operation, Some(&claim)),
+                    Err(Refusal::Malformed)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_core_vouches_for_tas() {
+        let client = Identity::new(Login::TRUSTED_APP, A);
+        assert!(Session::new(client, false).is_attested());
+        assert_eq!(Session::new(client, false).client(), client);
+    }
+}
