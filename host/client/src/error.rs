@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What can go wrong, by name.
+
+use optee_teec::raw;
+use std::fmt;
+
+/// Which layer a failure comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// libteec.
+    Api,
+    /// The way between libteec and the TEE: the kernel and its driver.
+    Comms,
+    /// The TEE itself; the TA was not entered.
+    Tee,
+    /// The TA.
+    TrustedApp,
+    /// None that the specification knows.
+    Unknown(u32),
+}
+
+impl From<u32> for Origin {
+    fn from(number: u32) -> Self {
+        match number {
+            raw::TEEC_ORIGIN_API => Self::Api,
+            raw::TEEC_ORIGIN_COMMS => Self::Comms,
+            raw::TEEC_ORIGIN_TEE => Self::Tee,
+            raw::TEEC_ORIGIN_TRUSTED_APP => Self::TrustedApp,
+            _ => Self::Unknown(number),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Api => f.write_str("the client library"),
+            Self::Comms => f.write_str("the driver"),
+            Self::Tee => f.write_str("the TEE"),
+            Self::TrustedApp => f.write_str("the TA"),
+            Self::Unknown(number) => write!(f, "unknown origin {number}"),
+        }
+    }
+}
+
+/// An error number without a name of its own in [`Error`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Code(pub(crate) u32);
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#010x}", self.0)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match optee_teec::ErrorKind::from(self.0) {
+            optee_teec::ErrorKind::Unknown(_) => write!(f, "error {self:?}"),
+            kind => write!(f, "{kind:?} ({self:?})"),
+        }
+    }
+}
+
+/// Why something failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// No TEE device could be opened.
+    NoTee,
+    /// This client may not do that: another owner, another login, not a member of the group.
+    AccessDenied {
+        /// Who says so.
+        origin: Origin,
+    },
+    /// The TA crashed, now or earlier.
+    TargetDead {
+        /// Who says so.
+        origin: Origin,
+    },
+    /// The TA serves one session, and it is taken.
+    Busy {
+        /// Who says so.
+        origin: Origin,
+    },
+    /// There is no such TA, or the TA has no such thing.
+    NotFound {
+        /// Who says so.
+        origin: Origin,
+    },
+    /// The command was cancelled.
+    Cancelled {
+        /// Who says so.
+        origin: Origin,
+    },
+    /// Memory ran out.
+    OutOfMemory {
+        /// Whose.
+        origin: Origin,
+    },
+    /// The parameters don't suit the command, or the session is gone.
+    BadParameters {
+        /// Who says so.
+        origin: Origin,
+    },
+    /// An output buffer was too small.
+    ShortBuffer {
+        /// The size that each of the four should have had.
+        needed: [usize; 4],
+    },
+    /// The TEE could not be reached.
+    Communication {
+        /// Who says so.
+        origin: Origin,
+    },
+    /// Anything else.
+    Other {
+        /// The number.
+        code: Code,
+        /// Who says so.
+        origin: Origin,
+    },
+}
+
+impl Error {
+    /// From what libteec returned; `needed` are the sizes the parameters came back with.
+    pub(crate) fn new(code: u32, origin: u32, needed: [usize; 4]) -> Self {
+        let origin = origin.into();
+        match code {
+            raw::TEEC_ERROR_ACCESS_DENIED => Self::AccessDenied { origin },
+            raw::TEEC_ERROR_TARGET_DEAD => Self::TargetDead { origin },
+            raw::TEEC_ERROR_BUSY => Self::Busy { origin },
+            raw::TEEC_ERROR_ITEM_NOT_FOUND => Self::NotFound { origin },
+            raw::TEEC_ERROR_CANCEL => Self::Cancelled { origin },
+            raw::TEEC_ERROR_OUT_OF_MEMORY => Self::OutOfMemory { origin },
+            raw::TEEC_ERROR_BAD_PARAMETERS => Self::BadParameters { origin },
+            raw::TEEC_ERROR_SHORT_BUFFER => Self::ShortBuffer { needed },
+            raw::TEEC_ERROR_COMMUNICATION => Self::Communication { origin },
+            // What the driver cannot express otherwise.
+            raw::TEEC_ERROR_GENERIC if origin == Origin::Comms => Self::Communication { origin },
+            _ => Self::Other {
+                code: Code(code),
+                origin,
+            },
+        }
+    }
+
+    /// The `TEEC_ERROR_*` number, for protocols in which a TA gives numbers a meaning of its own.
+    pub fn code(&self) -> u32 {
+        match self {
+            Self::NoTee => raw::TEEC_ERROR_ITEM_NOT_FOUND,
+            Self::AccessDenied { .. } => raw::TEEC_ERROR_ACCESS_DENIED,
+            Self::TargetDead { .. } => raw::TEEC_ERROR_TARGET_DEAD,
+            Self::Busy { .. } => raw::TEEC_ERROR_BUSY,
+            Self::NotFound { .. } => raw::TEEC_ERROR_ITEM_NOT_FOUND,
+            Self::Cancelled { .. } => raw::TEEC_ERROR_CANCEL,
+            Self::OutOfMemory { .. } => raw::TEEC_ERROR_OUT_OF_MEMORY,
+            Self::BadParameters { .. } => raw::TEEC_ERROR_BAD_PARAMETERS,
+            Self::ShortBuffer { .. } => raw::TEEC_ERROR_SHORT_BUFFER,
+            Self::Communication { .. } => raw::TEEC_ERROR_COMMUNICATION,
+            Self::Other { code, .. } => code.0,
+        }
+    }
+
+    /// Which layer failed.
+    pub fn origin(&self) -> Origin {
+        match *self {
+            Self::NoTee => Origin::Api,
+            Self::ShortBuffer { .. } => Origin::TrustedApp,
+            Self::AccessDenied { origin }
+            | Self::TargetDead { origin }
+            | Self::Busy { origin }
+            | Self::NotFound { origin }
+            | Self::Cancelled { origin }
+            | Self::OutOfMemory { origin }
+            | Self::BadParameters { origin }
+            | Self::Communication { origin }
+            | Self::Other { origin, .. } => origin,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self {
+            Self::NoTee => return f.write_str("no TEE device can be opened"),
+            Self::ShortBuffer { needed } => {
+                return write!(f, "an output buffer is too small (needed: {needed:?})");
+            }
+            Self::Other { code, origin } => return write!(f, "{code}, said {origin}"),
+            Self::AccessDenied { .. } => "access denied",
+            Self::TargetDead { .. } => "the TA crashed",
+            Self::Busy { .. } => "the TA is busy",
+            Self::NotFound { .. } => "not found",
+            Self::Cancelled { .. } => "cancelled",
+            Self::OutOfMemory { .. } => "out of memory",
+            Self::BadParameters { .. } => "bad parameters",
+            Self::Communication { .. } => "the TEE cannot be reached",
+        };
+        write!(f, "{what}, said {}", self.origin())
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMED: [u32; 9] = [
+        raw::TEEC_ERROR_ACCESS_DENIED,
+        raw::TEEC_ERROR_TARGET_DEAD,
+        raw::TEEC_ERROR_BUSY,
+        raw::TEEC_ERROR_ITEM_NOT_FOUND,
+        raw::TEEC_ERROR_CANCEL,
+        raw::TEEC_ERROR_OUT_OF_MEMORY,
+        raw::TEEC_ERROR_BAD_PARAMETERS,
+        raw::TEEC_ERROR_SHORT_BUFFER,
+        raw::TEEC_ERROR_COMMUNICATION,
+    ];
+
+    #[test]
+    fn every_code_survives_and_the_named_ones_have_names() {
+        for code in (0xffff_0000..0xffff_0020).chain([0xffff_3024, 0xffff_3041, 7]) {
+            let error = Error::new(code, raw::TEEC_ORIGIN_TEE, [1, 2, 3, 4]);
+            assert_eq!(error.code(), code);
+            let named = !matches!(error, Error::Other { .. });
+            assert_eq!(named, NAMED.contains(&code), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn every_origin_survives() {
+        for (number, origin) in [
+            (1, Origin::Api),
+            (2, Origin::Comms),
+            (3, Origin::Tee),
+            (4, Origin::TrustedApp),
+            (9, Origin::Unknown(9)),
+        ] {
+            let error = Error::new(raw::TEEC_ERROR_ACCESS_DENIED, number, [0; 4]);
+            assert_eq!(error, Error::AccessDenied { origin });
+            assert_eq!(error.origin(), origin);
+        }
+    }
+
+    #[test]
+    fn a_driver_without_words_is_a_communication_error() {
+        let error = Error::new(raw::TEEC_ERROR_GENERIC, raw::TEEC_ORIGIN_COMMS, [0; 4]);
+        assert!(matches!(error, Error::Communication { .. }));
+        let error = Error::new(raw::TEEC_ERROR_GENERIC, raw::TEEC_ORIGIN_TEE, [0; 4]);
+        assert!(matches!(error, Error::Other { .. }));
+    }
+
+    #[test]
+    fn messages_name_cause_and_origin() {
+        let denied = Error::new(raw::TEEC_ERROR_ACCESS_DENIED, 3, [0; 4]);
+        assert_eq!(denied.to_string(), "access denied, said the TEE");
+        let other = Error::new(raw::TEEC_ERROR_BAD_FORMAT, 4, [0; 4]);
+        assert_eq!(other.to_string(), "BadFormat (0xffff0005), said the TA");
+    }
+}
