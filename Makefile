@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Everything happens in the build root: see scripts/in-root for the root and mk/main.mk for the rules.
+
+.PHONY: all test clean help
+all test:
+	@scripts/build $@
+
+clean:
+	@scripts/in-root --clean
+
+help:
+	@echo 'make          build everything: OP-TEE and the Linux driver, stock and bound, TAs and clients'
+	@echo 'make test     every check, ending with "N passed, N failed"'
+	@echo 'make clean    remove build/'
+	@echo 'Run it:       scripts/qemu-run.sh (see --help)'
+	@echo 'Variables:    OPTEE_OS_SRC, TFA_SRC, LINUX_SRC (your own trees), DISTFILES, MIRROR'

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Linux: Debian's kernel as it is, and tee.ko and optee.ko built as modules for it, without and with the series.
+
+linux_OWN := $(LINUX_SRC)
+linux_SERIES := $(sort $(wildcard host/linux/patches/linux-$(LINUX_SERIES)/*.patch))
+$(eval $(call tree-rules,linux))
+
+# The exact version is known once the packages are there, hence the shell.
+KERNEL = $$(cat $(B)/dl/linux/version)
+
+# The headers cannot be installed (they ask for a native arm64 compiler), only unpacked. They belong to the root: a new
+# root has to get them again.
+KERNEL_HEADERS := /usr/src/.client-binding-headers
+$(KERNEL_HEADERS): $(B)/dl/linux/.done
+	@for p in $(B)/dl/linux/linux-headers-*.deb $(B)/dl/linux/linux-kbuild-*.deb; do dpkg -x $$p /; done
+	@touch $@
+
+$(B)/boot/Image: $(B)/dl/linux/.done
+	@mkdir -p $(@D)
+	@dpkg --fsys-tarfile $(B)/dl/linux/linux-image-*.deb | tar -xO --wildcards './boot/vmlinuz-*' >$@.new
+	@mv $@.new $@
+
+# The tree's own headers come before those of Debian's kernel, for the series may change them. BTF needs the whole kernel.
+$(B)/linux/%/.built: $(B)/src/linux-%/.stamp $(KERNEL_HEADERS) mk/linux.mk
+	@$(STEP) linux-$* $(MAKE) -C /usr/src/linux-headers-$(KERNEL)-arm64 M=$(B)/src/linux-$*/drivers/tee -j$(JOBS) \
+		ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- CONFIG_DEBUG_INFO_BTF_MODULES= \
+		NOSTDINC_FLAGS='-nostdinc -I$(B)/src/linux-$*/include -I$(B)/src/linux-$*/include/uapi' modules
+	@mkdir -p $(@D)
+	@cp $(B)/src/linux-$*/drivers/tee/tee.ko $(B)/src/linux-$*/drivers/tee/optee/optee.ko $(@D)
+	@touch $@

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The build, as it runs inside the build root (see scripts/in-root): the repository is /src, everything made is /build.
+# Each rule leaves a file that moves only when its content may have changed, so a second run has nothing to do.
+
+include mk/versions.mk
+export SOURCE_DATE_EPOCH
+
+B := /build
+STEP := scripts/step
+JOBS := $(shell nproc)
+VARIANTS := stock bound
+SHELL := /bin/bash
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all FORCE
+all: boot-files
+
+# trees,KIND: the rules of a foreign tree's source. $(KIND_OWN) is not empty when the user gave a tree of their own; such
+# a tree is looked through at each run.
+define tree-rules
+$(B)/dl/$(1)/.done: mk/versions.mk
+	@$(STEP) $(1)-fetch scripts/fetch $(1) $$(@D)
+	@touch $$@
+
+$(B)/src/$(1)-stock/.checked: $(B)/dl/$(1)/.done $(B)/src/$(1).origin scripts/prepare-tree $(if $($(1)_OWN),FORCE)
+	@$(STEP) $(1)-unpack scripts/prepare-tree $(1) stock $$(@D)
+
+$(B)/src/$(1)-bound/.checked: $(B)/src/$(1)-stock/.stamp $($(1)_SERIES) $(B)/src/$(1).series
+	@$(STEP) $(1)-patch scripts/prepare-tree $(1) bound $$(@D) $(B)/src/$(1)-stock $($(1)_SERIES)
+
+$(B)/src/$(1)-%/.stamp: $(B)/src/$(1)-%/.checked
+	@:
+
+$(B)/src/$(1).origin: FORCE
+	@mkdir -p $$(@D); echo "$($(1)_OWN)" | cmp -s - $$@ || echo "$($(1)_OWN)" >$$@
+# The list of patches: a patch that goes away must be noticed too.
+$(B)/src/$(1).series: FORCE
+	@mkdir -p $$(@D); echo "$($(1)_SERIES)" | cmp -s - $$@ || echo "$($(1)_SERIES)" >$$@
+endef
+
+include mk/optee.mk
+include mk/tfa.mk
+include mk/linux.mk
+-include mk/glue.mk
+include mk/rust.mk
+include mk/guest.mk
+-include mk/test.mk

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# OP-TEE OS: "stock" is Debian's source as it is, "bound" has the series of core/patches on top.
+
+optee_OWN := $(OPTEE_OS_SRC)
+optee_SERIES := $(sort $(wildcard core/patches/optee_os-$(OPTEE_VERSION)/*.patch))
+$(eval $(call tree-rules,optee))
+
+# The signing scripts import a module of OpenSSL's that Debian's build has not.
+export CRYPTOGRAPHY_OPENSSL_NO_LEGACY := 1
+# In-tree TAs are not needed. Version and date are pinned.
+OPTEE_ARGS := PLATFORM=vexpress-qemu_armv8a CROSS_COMPILE=aarch64-linux-gnu- CROSS_COMPILE64=aarch64-linux-gnu- \
+	CFG_ARM64_core=y CFG_USER_TA_TARGETS=ta_arm64 CFG_ARM_GICV3=y CFG_TEE_CORE_LOG_LEVEL=2 DEBUG=0 \
+	CFG_BUILD_IN_TREE_TA=n TEE_IMPL_VERSION=$(OPTEE_IMPL_VERSION)
+OPTEE_ARGS_stock :=
+OPTEE_ARGS_bound := $(if $(optee_SERIES),CFG_CLIENT_BINDING=y CLIENT_BINDING_GLUE=$(GLUE_LIB))
+OPTEE_BINARIES := $(addprefix core/,tee.elf tee.bin tee-header_v2.bin tee-pager_v2.bin tee-pageable_v2.bin)
+
+# optee-make,TREE,OUT,ARGS,GOALS. The build count would tell a second build from a first.
+optee-make = rm -f $(2)/core/.buildcount && $(MAKE) -C $(1) -j$(JOBS) O=$(2) $(OPTEE_ARGS) $(3) $(4)
+
+$(B)/optee/stock/.built: $(B)/src/optee-stock/.stamp mk/optee.mk
+	@$(STEP) optee-stock sh -c '$(call optee-make,$(B)/src/optee-stock,$(@D),$(OPTEE_ARGS_stock),$(OPTEE_BINARIES:%=$(@D)/%))'
+	@touch $@
+
+# The TA dev kit comes from the bound tree: it knows the flag. Its TAs without the flag run on the stock core.
+TA_DEV_KIT := $(B)/optee/bound/export-ta_arm64
+$(B)/optee/bound/.built: $(B)/src/optee-bound/.stamp $(GLUE_LIB) mk/optee.mk
+	@$(STEP) optee-bound sh -c '$(call optee-make,$(B)/src/optee-bound,$(@D),$(OPTEE_ARGS_bound),$(OPTEE_BINARIES:%=$(@D)/%) ta_dev_kit)'
+	@touch $@

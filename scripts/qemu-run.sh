@@ -1,0 +1,117 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Build what is missing, boot TF-A + OP-TEE + Linux in QEMU, run something in it, power off.
+set -eu
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+usage() {
+	cat <<'EOT'
+usage: scripts/qemu-run.sh [OPTION...] [-- CMD ARG...]
+
+Builds what is missing, boots the system in QEMU and runs CMD in it as root: CMD's output is this script's, its exit
+status too. Without CMD: the demonstration, once on the stock system and once on ours; the exit status is 0 only if every
+row came out as expected.
+
+  --stock             boot the unpatched OP-TEE and the unpatched Linux driver, everything else equal
+  --core stock|bound  choose only the OP-TEE, or
+  --driver stock|bound  only the Linux driver
+  --shell             an interactive console in the guest (leave it with exit)
+  --overlay DIR       copy DIR over the guest's root: your own CA in usr/bin, your own TA in usr/lib/optee_armtz
+  --smp N             processors, 1 to 4 (default 2)
+  --icount            one processor and a clock that counts instructions: repeatable instead of fast
+  --gdb               wait for a debugger; prints the symbol files of both worlds
+  --secure-log FILE   copy the secure world's console to FILE
+  --timeout S         give up after S seconds of one boot, say where the guest was, exit 124 (default 600; none with --gdb
+                      or --shell)
+  --optee-os DIR      build your own OP-TEE OS tree in place of Debian's (also: OPTEE_OS_SRC=DIR)
+  --tfa DIR           the same for TF-A (TFA_SRC=DIR)
+  --linux DIR         the same for Linux: its drivers/tee, as modules for Debian's kernel (LINUX_SRC=DIR)
+                      DIR is copied, never changed; our series is applied to the copy unless it is already there.
+  --help              this text
+
+Environment: MIRROR=URL (Debian mirror), DISTFILES=DIR (where source files may already be).
+The guest reads nothing from stdin. Logs: build/log (build), build/run/last (both worlds' consoles of the last run), for
+the demonstration build/run/demo-stock and demo-bound.
+Exit status: that of CMD or of the demonstration; 124 time-out; 125 the system itself failed: it did not build or boot, or
+there was a panic in the secure world or an oops in Linux.
+EOT
+}
+
+bad() {
+	printf 'qemu-run.sh: %s (see --help)\n' "$*" >&2
+	exit 2
+}
+folder() {
+	[ -d "$2" ] || bad "$1: no folder $2"
+	(cd "$2" && pwd)
+}
+number() { # number OPTION VALUE MIN MAX
+	if ! [[ $2 =~ ^[0-9]{1,6}$ ]] || [ "$2" -lt "$3" ] || [ "$2" -gt "$4" ]; then
+		bad "$1: a number from $3 to $4, not '$2'"
+	fi
+}
+variant() {
+	[ "$2" = stock ] || [ "$2" = bound ] || bad "$1: stock or bound, not '$2'"
+}
+
+options=() command='' shell='' gdb='' mixed='' timeout='' secure_log=''
+while [ $# -gt 0 ]; do
+	case $1 in
+	--core | --driver | --overlay | --smp | --secure-log | --timeout | --optee-os | --tfa | --linux)
+		[ $# -ge 2 ] || bad "$1 needs a value"
+		;;
+	esac
+	case $1 in
+	--stock) options+=(--core stock --driver stock) mixed=1 ;;
+	--core | --driver) variant "$1" "$2"; options+=("$1" "$2") mixed=1; shift ;;
+	--shell) options+=(--shell) shell=1 ;;
+	--overlay) OVERLAY=$(folder "$1" "$2"); options+=(--overlay /ext/overlay); shift ;;
+	--smp) number "$1" "$2" 1 4; options+=("$1" "$2"); shift ;;
+	--icount) options+=(--icount) ;;
+	--gdb) options+=(--gdb) gdb=1 ;;
+	--secure-log) secure_log=$2; : >"$secure_log" || bad "--secure-log: cannot write $2"; shift ;;
+	--timeout) number "$1" "$2" 1 999999; timeout=$2; shift ;;
+	--optee-os) OPTEE_OS_SRC=$(folder "$1" "$2"); shift ;;
+	--tfa) TFA_SRC=$(folder "$1" "$2"); shift ;;
+	--linux) LINUX_SRC=$(folder "$1" "$2"); shift ;;
+	--help | -h) usage; exit ;;
+	--) shift; command=1; break ;;
+	*) bad "unknown option $1" ;;
+	esac
+	shift
+done
+[ -z "$command" ] || [ $# -gt 0 ] || bad "-- needs a command"
+[ -z "$command" ] || [ -z "$shell" ] || bad "--shell or a command, not both"
+if [ -n "$shell" ] && ! [ -t 0 ]; then bad "--shell needs a terminal"; fi
+if [ -z "$command$shell" ] && [ -n "$mixed$gdb" ]; then
+	bad "the demonstration compares both systems; --stock, --core, --driver and --gdb go with a command or --shell"
+fi
+[ -n "$timeout$shell$gdb" ] || timeout=600
+options+=(--timeout "${timeout:-0}")
+export OVERLAY OPTEE_OS_SRC TFA_SRC LINUX_SRC
+for v in OPTEE_OS_SRC TFA_SRC LINUX_SRC; do
+	if [ -n "${!v:-}" ]; then printf -v "$v" %s "$(folder "$v" "${!v}")"; fi
+done
+
+"$TOP/scripts/build" || exit 125
+
+# shellcheck disable=SC2317 # called by the trap
+finish() {
+	[ -z "$secure_log" ] || cat "${logs[@]/%//secure-world.log}" >"$secure_log" 2>/dev/null || :
+}
+trap finish EXIT
+# The root's processes live in a pid namespace that dies with the process we start; a signal to us shall end it at once.
+trap 'kill -KILL $child 2>/dev/null; exit 130' TERM HUP
+if [ -n "$command$shell" ]; then
+	logs=("$BUILD/run/last")
+	run=(scripts/boot "${options[@]}" -- "$@")
+else
+	logs=("$BUILD/run/demo-stock" "$BUILD/run/demo-bound")
+	run=(scripts/demo "${options[@]}")
+fi
+"$TOP/scripts/in-root" "${run[@]}" <&0 &
+child=$!
+status=0
+wait $child || status=$?
+exit $status
