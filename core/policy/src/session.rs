@@ -70,8 +70,9 @@ impl Session {
                 Ok(())
             };
         };
-        // The owner's own claim, bit for bit: nothing to decode.
-        if self.matches(claim.uuid, claim.login) {
+        // The client's own claim, bit for bit: nothing to decode. Nobody in the
+        // normal world speaks for a TA.
+        if self.matches(claim.uuid, claim.login) && self.login.0 != Login::TRUSTED_APP.0 {
             return Ok(());
         }
         match claim.decode(operation) {
@@ -200,6 +201,18 @@ mod tests {
                     Err(Refusal::Malformed)
                 );
             }
+        }
+    }
+
+    #[test]
+    fn nobody_in_the_normal_world_speaks_for_a_ta() {
+        let session = Session::new(Identity::new(Login::TRUSTED_APP, A), false);
+        for operation in LATER {
+            assert_eq!(
+                session.check(operation, Some(&claim(Login::TRUSTED_APP, A))),
+                Err(Refusal::Malformed)
+            );
+            assert_eq!(session.check(operation, None), Err(Refusal::ClaimMissing));
         }
     }
 
