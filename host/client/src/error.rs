@@ -144,6 +144,11 @@ impl Error {
         }
     }
 
+    /// From the numbers of the specification, for TAs that report what another TA told them.
+    pub fn from_numbers(code: u32, origin: u32) -> Self {
+        Self::new(code, origin, [0; 4])
+    }
+
     /// The `TEEC_ERROR_*` number, for protocols in which a TA gives numbers a meaning of its own.
     pub fn code(&self) -> u32 {
         match self {
