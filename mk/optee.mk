@@ -10,9 +10,9 @@ export CRYPTOGRAPHY_OPENSSL_NO_LEGACY := 1
 # In-tree TAs are not needed. Version and date are pinned.
 OPTEE_ARGS := PLATFORM=vexpress-qemu_armv8a CROSS_COMPILE=aarch64-linux-gnu- CROSS_COMPILE64=aarch64-linux-gnu- \
 	CFG_ARM64_core=y CFG_USER_TA_TARGETS=ta_arm64 CFG_ARM_GICV3=y CFG_TEE_CORE_LOG_LEVEL=2 DEBUG=0 \
-	CFG_BUILD_IN_TREE_TA=n TEE_IMPL_VERSION=$(OPTEE_IMPL_VERSION)
+	CFG_BUILD_IN_TREE_TA=n TEE_IMPL_VERSION=$(OPTEE_IMPL_VERSION) TEE_IMPL_GIT_SHA1=0x0
 OPTEE_ARGS_stock :=
-OPTEE_ARGS_bound := $(if $(optee_SERIES),CFG_CLIENT_BINDING=y CLIENT_BINDING_GLUE=$(GLUE_LIB))
+OPTEE_ARGS_bound := $(if $(optee_SERIES),CFG_CLIENT_BINDING=y CLIENT_BINDING_GLUE=$(GLUE_DIR))
 OPTEE_BINARIES := $(addprefix core/,tee.elf tee.bin tee-header_v2.bin tee-pager_v2.bin tee-pageable_v2.bin)
 
 # optee-make,TREE,OUT,ARGS,GOALS. The build count would tell a second build from a first.
@@ -24,6 +24,6 @@ $(B)/optee/stock/.built: $(B)/src/optee-stock/.stamp mk/optee.mk
 
 # The TA dev kit comes from the bound tree: it knows the flag. Its TAs without the flag run on the stock core.
 TA_DEV_KIT := $(B)/optee/bound/export-ta_arm64
-$(B)/optee/bound/.built: $(B)/src/optee-bound/.stamp $(GLUE_LIB) mk/optee.mk
+$(B)/optee/bound/.built: $(B)/src/optee-bound/.stamp $(GLUE_LIB) $(GLUE_HEADER) mk/optee.mk
 	@$(STEP) optee-bound sh -c '$(call optee-make,$(B)/src/optee-bound,$(@D),$(OPTEE_ARGS_bound),$(OPTEE_BINARIES:%=$(@D)/%) ta_dev_kit)'
 	@touch $@
