@@ -1,0 +1,462 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The plays. Each starts as root in a process of its own.
+
+use crate::people::{CLIENTS, Line, OWNER, Person, Process, STRANGER, let_person};
+use crate::sys;
+use crate::tee::{Answer, Session, Tee};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use client_binding_client::{Client, Error, Login, Origin, Param};
+use client_binding_demo_rows::{Outcome, Row};
+use client_binding_identity::Principal;
+use client_binding_proto::{Identity, TaUuid, relay, vault, vault_c, whoami};
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::Signal;
+use nix::sys::wait::WaitStatus;
+use nix::unistd::geteuid;
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+type Ending = (Outcome, String);
+
+/// How long the owner's command takes that others cancel or that its owner dies in.
+const LONG: Duration = Duration::from_secs(2);
+/// Time for such a command to reach the TA.
+const START: Duration = Duration::from_millis(500);
+
+/// Plays a row.
+pub(crate) fn play(row: Row) -> Result<Ending> {
+    match row {
+        Row::ChildUid => child_uid(whoami::UUID, whoami::Command::WhoAmI.number()),
+        Row::PassedFd => passed_fd(),
+        Row::EuidChange => euid_change(),
+        Row::EuidBack => euid_back(),
+        Row::Thread => thread_credentials(),
+        Row::UserNamespace => user_namespace(),
+        Row::GroupLost => group_lost(),
+        Row::CloseByOther => close_by_other(),
+        Row::CancelByOther => cancel_by_other(),
+        Row::JoinOtherUser => join(vault::UUID, STRANGER, Login::User),
+        Row::JoinOtherLogin => join(vault::UUID, OWNER, Login::Group(CLIENTS)),
+        Row::JoinPublic => join(vault::UUID, STRANGER, Login::Public),
+        Row::JoinTa => join_ta(),
+        Row::JoinSameUser => join_same_user(),
+        Row::CJoin => join(vault_c::UUID, STRANGER, Login::User),
+        Row::CInvoke => child_uid(vault_c::UUID, vault_c::Command::WhoAmI.number()),
+        Row::LastHolder => last_holder(),
+        Row::OwnerKilled => owner_killed(),
+    }
+}
+
+/// The owner's session, its descriptor in our hands.
+struct Owned {
+    tee: Tee,
+    session: Session,
+    who_am_i: u32,
+    identity: Identity,
+}
+
+impl Owned {
+    /// Logs the owner in. Whoever we are then, we can become others.
+    fn open(ta: TaUuid, who_am_i: u32, login: Login) -> Result<Self> {
+        OWNER.act()?;
+        let tee = Tee::connect()?;
+        let session = tee.open(ta, login)?;
+        let answer = ask(&tee, session, who_am_i);
+        let identity = answer.identity().context("the owner's first command")?;
+        let owner = match login {
+            Login::Group(gid) => Principal::Group(gid),
+            _ => Principal::User(OWNER.uid),
+        };
+        ensure!(
+            identity.uuid == *owner.uuid().as_bytes(),
+            "the TA takes the owner for somebody else"
+        );
+        Ok(Self {
+            tee,
+            session,
+            who_am_i,
+            identity,
+        })
+    }
+
+    fn whoami(login: Login) -> Result<Self> {
+        Self::open(whoami::UUID, whoami::Command::WhoAmI.number(), login)
+    }
+
+    /// Invokes, as whoever we are now.
+    fn ask(&self) -> Answer {
+        ask(&self.tee, self.session, self.who_am_i)
+    }
+
+    /// The owner's session must work on, and still be the owner's.
+    fn check(&self) -> Result<()> {
+        let identity = self.ask().identity().context("the owner's session broke")?;
+        ensure!(identity == self.identity, "the owner became somebody else");
+        Ok(())
+    }
+
+    /// What an answer to somebody else means.
+    fn judge(&self, answer: Answer) -> Result<Ending> {
+        self.check()?;
+        if answer.is_denied() {
+            Ok((Outcome::Denied, format!("{answer}; the owner goes on")))
+        } else {
+            let taken_for = Uuid::from_bytes(answer.identity()?.uuid);
+            let detail = format!("the TA served it as {taken_for}, the owner");
+            Ok((Outcome::Reached, detail))
+        }
+    }
+}
+
+/// All the TAs answer this in the same way, but not under the same number.
+fn ask(tee: &Tee, session: Session, who_am_i: u32) -> Answer {
+    tee.invoke(session, who_am_i, whoami::Command::WhoAmI.shape(), 0)
+}
+
+fn child_uid(ta: TaUuid, who_am_i: u32) -> Result<Ending> {
+    let owned = Owned::open(ta, who_am_i, Login::User)?;
+    let answer = let_person(STRANGER, || Ok(owned.ask()))?;
+    owned.judge(answer)
+}
+
+fn passed_fd() -> Result<Ending> {
+    // Forked before there is anything to inherit.
+    let mut stranger = Process::start(|line| {
+        STRANGER.be()?;
+        let tee = Tee::from(line.receive_fd()?);
+        let session = line.hear()?;
+        Ok(ask(&tee, session, whoami::Command::WhoAmI.number()))
+    })?;
+    let owned = Owned::whoami(Login::User)?;
+    stranger.line.send_fd(&owned.tee)?;
+    stranger.line.say(&owned.session)?;
+    owned.judge(stranger.finish()?)
+}
+
+fn euid_change() -> Result<Ending> {
+    let owned = Owned::whoami(Login::User)?;
+    STRANGER.act()?;
+    let answer = owned.ask();
+    OWNER.act()?;
+    owned.judge(answer)
+}
+
+fn euid_back() -> Result<Ending> {
+    let owned = Owned::whoami(Login::User)?;
+    STRANGER.act()?;
+    let meanwhile = owned.ask();
+    OWNER.act()?;
+    owned.check()?;
+    Ok((Outcome::Served, format!("meanwhile: {meanwhile}")))
+}
+
+fn thread_credentials() -> Result<Ending> {
+    let owned = Owned::whoami(Login::User)?;
+    let attack = || -> Result<Answer> {
+        sys::set_thread_uid(0, 0, 0)?;
+        sys::set_thread_uid(STRANGER.uid, STRANGER.uid, STRANGER.uid)?;
+        Ok(owned.ask())
+    };
+    let answer = thread::scope(|scope| scope.spawn(attack).join())
+        .map_err(|_| anyhow!("the thread died"))??;
+    ensure!(geteuid().as_raw() == OWNER.uid, "the whole process changed");
+    owned.judge(answer)
+}
+
+fn user_namespace() -> Result<Ending> {
+    let owned = Owned::whoami(Login::User)?;
+    let answer = let_person(STRANGER, || {
+        // A process that changed its uid may not write its own maps, unless it is dumpable.
+        nix::sys::prctl::set_dumpable(true)?;
+        unshare(CloneFlags::CLONE_NEWUSER).context("unshare")?;
+        fs::write(
+            "/proc/self/uid_map",
+            format!("{} {} 1", OWNER.uid, STRANGER.uid),
+        )
+        .context("uid_map")?;
+        ensure!(
+            geteuid().as_raw() == OWNER.uid,
+            "the namespace maps nothing"
+        );
+        Ok(owned.ask())
+    })?;
+    owned.judge(answer)
+}
+
+fn group_lost() -> Result<Ending> {
+    let owned = Owned::whoami(Login::Group(CLIENTS))?;
+    OWNER.act_in(&[])?;
+    let answer = owned.ask();
+    OWNER.act()?;
+    owned.judge(answer)
+}
+
+fn close_by_other() -> Result<Ending> {
+    let owned = Owned::whoami(Login::User)?;
+    let closed = let_person(STRANGER, || Ok(errno(owned.tee.close(owned.session))))?;
+    let afterwards = owned.ask();
+    match closed {
+        None if !afterwards.is_success() => Ok((
+            Outcome::Gone,
+            format!("the owner's next command: {afterwards}"),
+        )),
+        Some(errno) if errno == Errno::EACCES as i32 => {
+            owned.check()?;
+            Ok((Outcome::Denied, "EACCES; the owner goes on".into()))
+        }
+        _ => {
+            bail!("close ended with errno {closed:?}, the owner's next command with: {afterwards}")
+        }
+    }
+}
+
+fn cancel_by_other() -> Result<Ending> {
+    let owned = Owned::whoami(Login::User)?;
+    let mut stranger = Process::start(|line| {
+        STRANGER.be()?;
+        line.wait()?;
+        thread::sleep(START);
+        Ok(errno(owned.tee.cancel(owned.session)))
+    })?;
+    stranger.line.go()?;
+    let start = Instant::now();
+    let answer = wait_long(&owned.tee, owned.session);
+    let took = start.elapsed().as_millis();
+    let cancelled: Option<i32> = stranger.finish()?;
+    match cancelled {
+        None if answer.is_cancelled() => Ok((
+            Outcome::Reached,
+            format!("the owner's command ended after {took} ms: {answer}"),
+        )),
+        Some(errno) if errno == Errno::EACCES as i32 && answer.is_success() => {
+            owned.check()?;
+            Ok((
+                Outcome::Denied,
+                format!("EACCES; the owner's command took its {took} ms"),
+            ))
+        }
+        _ => bail!("cancel ended with errno {cancelled:?}, the owner's command with: {answer}"),
+    }
+}
+
+fn wait_long(tee: &Tee, session: Session) -> Answer {
+    let millis = LONG.as_millis() as u32;
+    // All the TAs have the same command for it.
+    let wait = whoami::Command::Wait;
+    tee.invoke(session, wait.number(), wait.shape(), millis)
+}
+
+fn errno(result: nix::Result<()>) -> Option<i32> {
+    result.err().map(|errno| errno as i32)
+}
+
+const NAME: &[u8] = b"demo";
+const SECRET: &[u8] = b"the owner's secret";
+
+/// The owner keeps a secret in a vault, through the client library, until dropped.
+struct Keeper(client_binding_client::Session);
+
+impl Keeper {
+    fn put(ta: TaUuid) -> Result<Self> {
+        let session = open(ta, Login::User).context("the owner cannot open it")?;
+        let put = vault::Command::Put.number();
+        let mut params = [
+            Param::MemIn(NAME),
+            Param::MemIn(SECRET),
+            Param::None,
+            Param::None,
+        ];
+        session
+            .invoke(put, &mut params)
+            .context("the owner cannot put")?;
+        Ok(Self(session))
+    }
+
+    fn check(&self) -> Result<()> {
+        let secret = get(&self.0).context("the owner's session broke")?;
+        ensure!(secret == SECRET, "the owner's secret changed");
+        Ok(())
+    }
+}
+
+fn open(ta: TaUuid, login: Login) -> Result<client_binding_client::Session, Error> {
+    Client::connect()?.open(Uuid::from_bytes(ta.octets), login)
+}
+
+fn get(session: &client_binding_client::Session) -> Result<Vec<u8>, Error> {
+    let mut room = [0; vault::SECRET_MAX];
+    let room = Param::MemOut(&mut room, 0);
+    let mut params = [Param::MemIn(NAME), room, Param::None, Param::None];
+    session.invoke(vault::Command::Get.number(), &mut params)?;
+    Ok(params[1].written().to_owned())
+}
+
+/// What somebody saw who tried to open the owner's vault.
+#[derive(serde::Serialize, serde::Deserialize)]
+enum Join {
+    Denied(String),
+    Read(Vec<u8>),
+}
+
+fn try_join(ta: TaUuid, login: Login) -> Result<Join> {
+    match open(ta, login) {
+        Ok(session) => Ok(Join::Read(get(&session)?)),
+        Err(
+            error @ Error::AccessDenied {
+                origin: Origin::Tee,
+            },
+        ) => Ok(Join::Denied(error.to_string())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Somebody opens the owner's single instance and reads what it holds.
+fn join(ta: TaUuid, person: Person, login: Login) -> Result<Ending> {
+    OWNER.act()?;
+    let keeper = Keeper::put(ta)?;
+    let joined = let_person(person, || try_join(ta, login))?;
+    judge_join(&keeper, joined)
+}
+
+fn judge_join(keeper: &Keeper, joined: Join) -> Result<Ending> {
+    keeper.check()?;
+    match joined {
+        Join::Denied(error) => Ok((Outcome::Denied, format!("{error}; the owner goes on"))),
+        Join::Read(secret) if secret == SECRET => {
+            let secret = String::from_utf8_lossy(&secret);
+            Ok((Outcome::Shared, format!("it read {secret:?}")))
+        }
+        Join::Read(secret) => bail!("opened, but it is another instance: it holds {secret:?}"),
+    }
+}
+
+fn join_ta() -> Result<Ending> {
+    OWNER.act()?;
+    let keeper = Keeper::put(vault::UUID)?;
+    let joined = let_person(STRANGER, || {
+        let session = open(relay::UUID, Login::User)?;
+        let mut room = [0; vault::SECRET_MAX];
+        let room = Param::MemOut(&mut room, 0);
+        let mut params = [Param::MemIn(NAME), room, Param::ValueOut(0, 0), Param::None];
+        session.invoke(relay::Command::Get.number(), &mut params)?;
+        match params[2].value() {
+            (0, _) => Ok(Join::Read(params[1].written().to_owned())),
+            (code, origin) => match Error::from_numbers(code, origin) {
+                error @ Error::AccessDenied {
+                    origin: Origin::Tee,
+                } => Ok(Join::Denied(error.to_string())),
+                error => Err(error.into()),
+            },
+        }
+    })?;
+    judge_join(&keeper, joined)
+}
+
+fn join_same_user() -> Result<Ending> {
+    OWNER.act()?;
+    let keeper = Keeper::put(vault::UUID)?;
+    match let_person(OWNER, || try_join(vault::UUID, Login::User))? {
+        Join::Read(secret) if secret == SECRET => {
+            keeper.check()?;
+            Ok((Outcome::Served, "it read the same secret".into()))
+        }
+        Join::Read(_) => bail!("it got another instance"),
+        Join::Denied(error) => bail!("{error}"),
+    }
+}
+
+/// The vault counts its sessions; that is how the normal world can see a release.
+fn sessions(tee: &Tee, session: Session) -> Result<u32> {
+    let status = vault::Command::Status;
+    let [(sessions, _), ..] = tee
+        .invoke(session, status.number(), status.shape(), 0)
+        .values()?;
+    Ok(sessions)
+}
+
+fn last_holder() -> Result<Ending> {
+    let (mut give, mut take) = Line::pair()?;
+    // Both forked before there is anything to inherit.
+    let mut stranger = Process::start(|line| {
+        STRANGER.be()?;
+        let held = take.receive_fd()?;
+        line.go()?;
+        line.wait()?;
+        drop(held);
+        Ok(())
+    })?;
+    let mut first = Process::start(|line| {
+        OWNER.be()?;
+        line.wait()?;
+        let tee = Tee::connect()?;
+        tee.open(vault::UUID, Login::User)?;
+        line.go()?;
+        line.wait()?;
+        give.send_fd(&tee)
+    })?;
+    OWNER.act()?;
+    let tee = Tee::connect()?;
+    let witness = tee.open(vault::UUID, Login::User)?;
+    let before = sessions(&tee, witness)?;
+    first.line.go()?;
+    first.line.wait().context("the owner cannot open it")?;
+    first.line.go()?;
+    stranger.line.wait().context("the stranger got nothing")?;
+    first.finish::<()>()?;
+    let held = sessions(&tee, witness)?;
+    ensure!(
+        held == before + 1,
+        "{before} sessions became {held} while the fd is held"
+    );
+    stranger.line.go()?;
+    stranger.finish::<()>()?;
+    let after = sessions(&tee, witness)?;
+    ensure!(
+        after == before,
+        "the session leaked: {after} instead of {before}"
+    );
+    let detail = format!("the TA counted {before}, {held}, {after} sessions");
+    Ok((Outcome::Freed, detail))
+}
+
+fn owner_killed() -> Result<Ending> {
+    // In the C TA, whose instance and owner end with its last session: another user
+    // is served only if nothing is left of the killed one.
+    let mut victim = Process::start(|line| {
+        OWNER.be()?;
+        let tee = Tee::connect()?;
+        let session = tee.open(vault_c::UUID, Login::User)?;
+        line.go()?;
+        wait_long(&tee, session);
+        Ok(())
+    })?;
+    victim.line.wait().context("the owner cannot open it")?;
+    thread::sleep(START);
+    victim.kill()?;
+    let end = victim.reap()?;
+    let killed = matches!(end, WaitStatus::Signaled(_, Signal::SIGKILL, _));
+    ensure!(killed, "the owner was not killed: {end:?}");
+    let (next, sessions) = let_person(STRANGER, || {
+        let tee = Tee::connect()?;
+        let session = tee.open(vault_c::UUID, Login::User)?;
+        let who_am_i = vault_c::Command::WhoAmI.number();
+        let identity = ask(&tee, session, who_am_i).identity()?;
+        Ok((identity.uuid, sessions(&tee, session)?))
+    })?;
+    ensure!(
+        sessions == 1,
+        "the killed owner's session leaked: {sessions}"
+    );
+    let next = Uuid::from_bytes(next);
+    ensure!(
+        next == Principal::User(STRANGER.uid).uuid(),
+        "the next client was taken for {next}"
+    );
+    Ok((
+        Outcome::Served,
+        format!("the next is {next}, in a new instance"),
+    ))
+}
