@@ -39,10 +39,10 @@ $(B)/src/$(1).series: FORCE
 	@mkdir -p $$(@D); echo "$($(1)_SERIES)" | cmp -s - $$@ || echo "$($(1)_SERIES)" >$$@
 endef
 
+include mk/glue.mk
 include mk/optee.mk
 include mk/tfa.mk
 include mk/linux.mk
--include mk/glue.mk
 include mk/rust.mk
 include mk/guest.mk
 -include mk/test.mk
