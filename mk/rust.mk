@@ -1,1 +1,40 @@
 # SPDX-License-Identifier: BSD-2-Clause
+# TAs and their clients.
+
+export CARGO_HOME := $(B)/cargo
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER := aarch64-linux-gnu-gcc
+GUEST_TARGET := aarch64-unknown-linux-gnu
+cargo-sources = $(shell find $(1) Cargo.toml Cargo.lock -name '*.rs' -o -name '*.[ch]' -o -name '*.mk' -o -name Makefile -o -name 'Cargo.*')
+
+# TAs, in two flavours: "bound" as written, "stock" without the flag that a stock core refuses.
+export TA_DEV_KIT_DIR := $(TA_DEV_KIT)
+RUST_TAS := whoami vault relay
+$(B)/ta/.built: $(call cargo-sources,core/abi ta) $(B)/optee/bound/.built scripts/build-tas mk/rust.mk
+	@$(STEP) tas scripts/build-tas $(B)/ta $(RUST_TAS)
+	@touch $@
+
+$(B)/boot/ta-%.cpio: $(B)/ta/.built mk/guest.mk
+	@rm -rf $(G)/ta-$*; mkdir -p $(G)/ta-$*/usr/lib/optee_armtz $(@D)
+	@cp $(B)/ta/$*/*.ta $(G)/ta-$*/usr/lib/optee_armtz/
+	@$(call pack,$(G)/ta-$*,$@)
+
+# Clients. optee-teec looks for libteec in one folder only, Debian's is in another.
+export OPTEE_CLIENT_EXPORT := $(B)/libteec
+$(B)/libteec/.copied: /usr/lib/aarch64-linux-gnu/libteec.so
+	@rm -rf $(@D); mkdir -p $(@D)/usr
+	@mkdir $(@D)/usr/lib; cp -a /usr/lib/aarch64-linux-gnu/libteec.so* $(@D)/usr/lib
+	@touch $@
+
+# Programs for the guest, and the one that prints the demonstration's table here.
+CLIENTS := $(B)/clients
+CLIENT_SOURCES := $(call cargo-sources,host ta/proto core/abi)
+$(CLIENTS)/.built: $(CLIENT_SOURCES) $(B)/libteec/.copied mk/rust.mk
+	@$(STEP) clients cargo build --locked --release --target-dir $(B)/target --target $(GUEST_TARGET) \
+		-p client-binding-ca -p client-binding-demo
+	@rm -rf $(@D); mkdir -p $(@D)
+	@cp $$(find $(B)/target/$(GUEST_TARGET)/release -maxdepth 1 -type f -executable ! -name '*-ta') $(@D)
+	@touch $@
+
+$(B)/demo-report: $(CLIENT_SOURCES) mk/rust.mk
+	@$(STEP) demo-report cargo build --locked --release --target-dir $(B)/target -p client-binding-demo-report
+	@cp $(B)/target/release/demo-report $@

@@ -3,6 +3,8 @@
 # Shared by the scripts here: errors, versions, and steps that say how long they take.
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# A user's path may lack the folders of chroot and newuidmap's friends.
+PATH=$PATH:/usr/sbin:/sbin
 # Inside the root build/ is mounted at a fixed place, so that no path of the host enters a binary.
 if [ -n "${CB_IN_ROOT:-}" ]; then BUILD=/build; else BUILD=$TOP/build; fi
 
@@ -28,19 +30,17 @@ spin() {
 	done
 }
 
-# step NAME CMD...: run CMD with its output in build/log/NAME.log. Quiet success; on failure the end of the log.
-step() {
-	local name=$1 log=$BUILD/log/$1.log start=$SECONDS spinner='' status=0
+# logged NAME CMD...: run CMD with its output in build/log/NAME.log, under a spinner when there is a terminal.
+logged() {
+	local name=$1 log=$BUILD/log/$1.log spinner='' status=0
 	shift
 	mkdir -p "$BUILD/log"
 	: >"$log"
 	if [ -t 2 ]; then
-		spin "$name" "$log" "$start" &
+		spin "$name" "$log" "$SECONDS" &
 		spinner=$!
 		# shellcheck disable=SC2064 # the pid of now
 		trap "kill $spinner 2>/dev/null" EXIT
-	else
-		printf '%s ...\n' "$name" >&2
 	fi
 	"$@" >"$log" 2>&1 </dev/null || status=$?
 	if [ -n "$spinner" ]; then
@@ -49,12 +49,24 @@ step() {
 		trap - EXIT
 		printf '\r\033[K' >&2
 	fi
+	return "$status"
+}
+
+# log_end NAME: what people want to see of a log after a failure
+log_end() {
+	tail -n 20 "$BUILD/log/$1.log" | sed 's/^/    /'
+}
+
+# step NAME CMD...: logged, with a line that tells the outcome.
+step() {
+	local start=$SECONDS status=0
+	[ -t 2 ] || printf '%s ...\n' "$1" >&2
+	logged "$@" || status=$?
 	if [ "$status" = 0 ]; then
-		printf '%s done (%d s)\n' "$name" $((SECONDS - start)) >&2
-		return 0
+		printf '%s done (%d s)\n' "$1" $((SECONDS - start)) >&2
+	else
+		printf '%s FAILED (%d s), status %d. Last lines of build/log/%s.log:\n' "$1" $((SECONDS - start)) "$status" "$1" >&2
+		log_end "$1" >&2
 	fi
-	printf '%s FAILED (%d s), status %d. Last lines of build/log/%s.log:\n' \
-		"$name" $((SECONDS - start)) "$status" "$name" >&2
-	tail -n 20 "$log" | sed 's/^/    /' >&2
 	return "$status"
 }
