@@ -26,8 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Plays attacks on other people's TEE sessions and prints what came of each, one
 /// JSON object per line
 ///
-/// Must be started as root, to become the people it plays. Exit status: 0 if every
-/// row was played to an end, whatever it was.
+/// Must be started as root, to become the people it plays. Exit status: 0 if all rows
+/// were played, whatever came of them; what should have come of them is demo-report's
+/// matter.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
@@ -58,27 +59,24 @@ fn main() -> ExitCode {
     } else {
         &args.rows
     }) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("binding-demo: {error:#}");
-            ExitCode::from(2)
+            ExitCode::FAILURE
         }
     }
 }
 
-fn play(rows: &[Row]) -> Result<bool> {
+fn play(rows: &[Row]) -> Result<()> {
     ensure!(
         geteuid().is_root(),
         "start me as root: I have to become several users"
     );
-    let mut all_ended = true;
     for &row in rows {
         let (outcome, detail) = play_row(row).unwrap_or_else(|error| {
             let reason = format!("{error:#}");
             (Outcome::Error, reason)
         });
-        all_ended &= outcome != Outcome::Error;
         let played = Played {
             id: row.id().into(),
             title: row.title().into(),
@@ -89,7 +87,7 @@ fn play(rows: &[Row]) -> Result<bool> {
         writeln!(out, "{}", serde_json::to_string(&played)?)?;
         out.flush()?;
     }
-    Ok(all_ended)
+    Ok(())
 }
 
 /// Each row in a process group of its own, so that one that hangs can be ended and
