@@ -75,7 +75,7 @@ impl Failure {
                     origin: Origin::Comms,
                 },
                 Login::Group(gid),
-            ) => (format!("are you a member of group {gid}?"), 6),
+            ) => (format!("are you a member of group {gid}?"), 3),
             (Error::Busy { .. }, _) => ("try again when its other client is done".into(), 6),
             (Error::Other { .. }, _) => (
                 format!(

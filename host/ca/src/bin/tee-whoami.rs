@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Prints who the TEE thinks you are, and who it should think you are.
+//!
+//! Not just `whoami`: busybox has one that its shell prefers to any file.
 
 #![forbid(unsafe_code)]
 
@@ -23,7 +25,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    finish("whoami", run(&Args::parse()))
+    finish("tee-whoami", run(&Args::parse()))
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
