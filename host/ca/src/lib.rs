@@ -3,7 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-use client_binding_client::{Error, Login, Origin, Param};
+use client_binding_client::{Error, Login, Origin};
 use client_binding_proto::vault::{Refusal, SECRET_MAX};
 use std::fmt::Display;
 use std::io::{Read, Write, stdout};
@@ -129,15 +129,6 @@ pub fn read_secret(input: impl Read) -> Result<Zeroizing<Vec<u8>>, Failure> {
         len if len > SECRET_MAX => Err(Failure::new(Refusal::TooLarge, 5)),
         _ => Ok(secret),
     }
-}
-
-/// An empty name travels as one that is refused too: an empty buffer would not arrive.
-pub fn name_param(name: &str) -> Param<'_> {
-    Param::MemIn(if name.is_empty() {
-        b" "
-    } else {
-        name.as_bytes()
-    })
 }
 
 /// Writes to stdout as it is.

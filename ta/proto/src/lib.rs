@@ -58,9 +58,9 @@ pub enum Param {
     ValueIn = 1,
     /// Two numbers from the TA.
     ValueOut = 2,
-    /// Octets for the TA. Never empty: an empty buffer arrives as NULL.
+    /// Octets for the TA.
     MemIn = 5,
-    /// Room for octets from the TA. Never empty either.
+    /// Room for octets from the TA.
     MemOut = 6,
 }
 

@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use clap::{Parser, Subcommand};
-use client_binding_ca::{EXIT_CODES, Failure, finish, name_param, parse_login, print, read_secret};
+use client_binding_ca::{EXIT_CODES, Failure, finish, parse_login, print, read_secret};
 use client_binding_client::{Client, Error, Login, Param};
 use client_binding_proto::Identity;
 use client_binding_proto::relay::{Command, UUID};
@@ -60,12 +60,15 @@ fn run(args: &Args) -> Result<(), Failure> {
             let secret = Param::MemIn(&secret);
             (
                 Command::Put,
-                [name_param(name), secret, value(), Param::None],
+                [Param::MemIn(name.as_bytes()), secret, value(), Param::None],
             )
         }
         Action::Get { name } => {
             let room = Param::MemOut(room.as_mut_slice(), 0);
-            (Command::Get, [name_param(name), room, value(), Param::None])
+            (
+                Command::Get,
+                [Param::MemIn(name.as_bytes()), room, value(), Param::None],
+            )
         }
         Action::Whoami => (Command::WhoAmI, [value(), value(), value(), value()]),
     };

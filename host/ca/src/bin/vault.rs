@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use clap::{Parser, Subcommand};
-use client_binding_ca::{EXIT_CODES, Failure, finish, name_param, parse_login, print, read_secret};
+use client_binding_ca::{EXIT_CODES, Failure, finish, parse_login, print, read_secret};
 use client_binding_client::{Client, Login, Param, Session};
 use client_binding_proto::vault::{Command, LIST_MAX, SECRET_MAX, UUID};
 use std::io::stdin;
@@ -64,7 +64,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         Action::Put { name } => ask(
             Command::Put,
             &mut [
-                name_param(name),
+                Param::MemIn(name.as_bytes()),
                 Param::MemIn(&secret),
                 Param::None,
                 Param::None,
@@ -73,7 +73,12 @@ fn run(args: &Args) -> Result<(), Failure> {
         Action::Get { name } => {
             let mut room = Zeroizing::new([0; SECRET_MAX]);
             let room = Param::MemOut(room.as_mut_slice(), 0);
-            let mut params = [name_param(name), room, Param::None, Param::None];
+            let mut params = [
+                Param::MemIn(name.as_bytes()),
+                room,
+                Param::None,
+                Param::None,
+            ];
             ask(Command::Get, &mut params)?;
             print(params[1].written())
         }
@@ -91,7 +96,12 @@ fn run(args: &Args) -> Result<(), Failure> {
         }
         Action::Delete { name } => ask(
             Command::Delete,
-            &mut [name_param(name), Param::None, Param::None, Param::None],
+            &mut [
+                Param::MemIn(name.as_bytes()),
+                Param::None,
+                Param::None,
+                Param::None,
+            ],
         ),
     }
 }
