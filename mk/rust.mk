@@ -28,11 +28,8 @@ $(B)/libteec/.copied: /usr/lib/aarch64-linux-gnu/libteec.so
 # Programs for the guest, and the one that prints the demonstration's table here.
 CLIENTS := $(B)/clients
 CLIENT_SOURCES := $(call cargo-sources,host ta/proto core/abi)
-$(CLIENTS)/.built: $(CLIENT_SOURCES) $(B)/libteec/.copied mk/rust.mk
-	@$(STEP) clients cargo build --locked --release --target-dir $(B)/target --target $(GUEST_TARGET) \
-		-p client-binding-ca -p client-binding-demo
-	@rm -rf $(@D); mkdir -p $(@D)
-	@cp $$(find $(B)/target/$(GUEST_TARGET)/release -maxdepth 1 -type f -executable ! -name '*-ta') $(@D)
+$(CLIENTS)/.built: $(CLIENT_SOURCES) $(B)/libteec/.copied scripts/build-clients mk/rust.mk
+	@$(STEP) clients scripts/build-clients $(@D) client-binding-ca client-binding-demo
 	@touch $@
 
 $(B)/demo-report: $(CLIENT_SOURCES) mk/rust.mk
