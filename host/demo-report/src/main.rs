@@ -4,93 +4,99 @@
 #![forbid(unsafe_code)]
 
 use clap::Parser;
-use client_binding_demo_rows::{Compared, Outcome, Played, compare, parse};
+use client_binding_demo_rows::{Compared, Played, Row, Stack, compare, parse};
 use comfy_table::{Table, presets};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::iter::once;
+use std::path::Path;
 use std::process::ExitCode;
 
-/// Prints what the demonstration showed on the stock and on the bound stack
+/// Prints what the demonstration showed, a column for each run
 ///
 /// Exit status: 0 all as expected, 1 something was not, 2 the files cannot be read.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// What binding-demo printed on the stock stack
-    stock: PathBuf,
-    /// What binding-demo printed on the bound stack
-    bound: PathBuf,
+    /// Which stack it was, and the file with what binding-demo printed there. Stacks:
+    /// stock (a stock core), bound (client binding in core and driver), unattested (in
+    /// the core only)
+    #[arg(required = true, value_name = "STACK=FILE", value_parser = run)]
+    runs: Vec<(Stack, String)>,
+}
+
+fn run(text: &str) -> Result<(Stack, String), String> {
+    let (name, file) = text.split_once('=').ok_or("write STACK=FILE")?;
+    let stack = Stack::ALL.into_iter().find(|stack| stack.name() == name);
+    let stack = stack.ok_or_else(|| format!("there is no stack {name:?}"))?;
+    Ok((stack, file.into()))
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let (stock, bound) = match (read(&args.stock), read(&args.bound)) {
-        (Ok(stock), Ok(bound)) => (stock, bound),
-        (Err(error), _) | (_, Err(error)) => {
-            eprintln!("demo-report: {error}");
-            return ExitCode::from(2);
+    let mut runs = Vec::new();
+    for (stack, file) in Args::parse().runs {
+        match read(file.as_ref()) {
+            Ok(run) => runs.push((stack, run)),
+            Err(error) => {
+                eprintln!("demo-report: {file}: {error}");
+                return ExitCode::from(2);
+            }
         }
-    };
-    let lines = compare(&stock, &bound);
-    println!("{}", table(&lines));
-    let deviations: Vec<_> = lines.iter().flat_map(deviations).collect();
+    }
+    let columns: Vec<_> = runs
+        .iter()
+        .map(|(stack, run)| compare(*stack, run))
+        .collect();
+    println!("{}", table(&runs, &columns));
+    let deviations: Vec<_> = columns
+        .iter()
+        .flatten()
+        .filter(|cell| !cell.holds())
+        .collect();
     if deviations.is_empty() {
-        println!("All {} rows are as expected.", lines.len());
+        println!("All {} rows are as expected.", Row::ALL.len());
         ExitCode::SUCCESS
     } else {
         println!("Not as expected:");
-        for deviation in &deviations {
-            println!("  {deviation}");
+        for deviation in deviations {
+            println!("  {}", describe(deviation));
         }
         ExitCode::FAILURE
     }
 }
 
 fn read(path: &Path) -> Result<Vec<Played>, String> {
-    let text = fs::read_to_string(path).map_err(|error| error.to_string());
-    text.and_then(|text| parse(&text))
-        .map_err(|error| format!("{}: {error}", path.display()))
+    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    parse(&text)
 }
 
-fn table(lines: &[Compared<'_>]) -> Table {
+fn table(runs: &[(Stack, Vec<Played>)], columns: &[Vec<Compared<'_>>]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
-    table.set_header(["attack", "stock", "bound"]);
-    for line in lines {
-        table.add_row([
-            line.row.title().to_owned(),
-            cell(line.stock, line.row.on_stock()),
-            cell(line.bound, line.row.on_bound()),
-        ]);
+    table.set_header(once("attack").chain(runs.iter().map(|(stack, _)| stack.name())));
+    for (line, row) in Row::ALL.iter().enumerate() {
+        let cells = columns.iter().map(|column| cell(&column[line]));
+        table.add_row(once(row.title().to_owned()).chain(cells));
     }
     table
 }
 
-fn cell(played: Option<&Played>, expected: Outcome) -> String {
-    match played {
-        None => "missing !".into(),
-        Some(played) if played.outcome == expected => expected.word().into(),
-        Some(played) => format!("{} !", played.outcome.word()),
-    }
+fn cell(compared: &Compared<'_>) -> String {
+    let word = compared
+        .played
+        .map_or("missing", |played| played.outcome.word());
+    let mark = if compared.holds() { "" } else { " !" };
+    format!("{word}{mark}")
 }
 
-fn deviations(line: &Compared<'_>) -> Vec<String> {
-    [
-        ("stock", line.stock, line.row.on_stock()),
-        ("bound", line.bound, line.row.on_bound()),
-    ]
-    .into_iter()
-    .filter_map(|(stack, played, expected)| {
-        let (id, expected) = (line.row.id(), expected.word());
-        match played {
-            None => Some(format!("{id} on {stack}: {expected} expected, not played")),
-            Some(played) if played.outcome.word() != expected => Some(format!(
-                "{id} on {stack}: {expected} expected, {}: {}",
-                played.outcome.word(),
-                played.detail
-            )),
-            Some(_) => None,
-        }
-    })
-    .collect()
+fn describe(compared: &Compared<'_>) -> String {
+    let (id, stack) = (compared.row.id(), compared.stack.name());
+    let expected = compared.expected().word();
+    match compared.played {
+        None => format!("{id} on {stack}: {expected} expected, not played"),
+        Some(played) => format!(
+            "{id} on {stack}: {expected} expected, {}: {}",
+            played.outcome.word(),
+            played.detail
+        ),
+    }
 }

@@ -3,7 +3,7 @@
 
 use crate::people::{CLIENTS, Line, OWNER, Person, Process, STRANGER, let_person};
 use crate::sys;
-use crate::tee::{Answer, Session, Tee};
+use crate::tee::{Answer, OwnerRefused, Session, Tee};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use client_binding_client::{Client, Error, Login, Origin, Param};
 use client_binding_demo_rows::{Outcome, Row};
@@ -28,6 +28,16 @@ const START: Duration = Duration::from_millis(500);
 
 /// Plays a row.
 pub(crate) fn play(row: Row) -> Result<Ending> {
+    let ending = act(row);
+    if let Err(error) = &ending
+        && let Some(OwnerRefused(reason)) = error.downcast_ref()
+    {
+        return Ok((Outcome::Refused, format!("the owner: {reason}")));
+    }
+    ending
+}
+
+fn act(row: Row) -> Result<Ending> {
     match row {
         Row::ChildUid => child_uid(whoami::UUID, whoami::Command::WhoAmI.number()),
         Row::PassedFd => passed_fd(),
@@ -42,7 +52,8 @@ pub(crate) fn play(row: Row) -> Result<Ending> {
         Row::JoinOtherLogin => join(vault::UUID, OWNER, Login::Group(CLIENTS)),
         Row::JoinPublic => join(vault::UUID, STRANGER, Login::Public),
         Row::JoinTa => join_ta(),
-        Row::JoinSameUser => join_same_user(),
+        Row::JoinSameUser => join_same_user(vault::UUID),
+        Row::CSameUser => join_same_user(vault_c::UUID),
         Row::CJoin => join(vault_c::UUID, STRANGER, Login::User),
         Row::CInvoke => child_uid(vault_c::UUID, vault_c::Command::WhoAmI.number()),
         Row::LastHolder => last_holder(),
@@ -261,7 +272,10 @@ struct Keeper(client_binding_client::Session);
 
 impl Keeper {
     fn put(ta: TaUuid) -> Result<Self> {
-        let session = open(ta, Login::User).context("the owner cannot open it")?;
+        let session = match open(ta, Login::User) {
+            Err(error) if is_denial(&error) => bail!(OwnerRefused(error.to_string())),
+            result => result.context("the owner cannot open it")?,
+        };
         let put = vault::Command::Put.number();
         let mut params = [
             Param::MemIn(NAME),
@@ -286,6 +300,12 @@ fn open(ta: TaUuid, login: Login) -> Result<client_binding_client::Session, Erro
     Client::connect()?.open(Uuid::from_bytes(ta.octets), login)
 }
 
+/// The one refusal that counts: access denied, by the TEE itself.
+fn is_denial(error: &Error) -> bool {
+    let origin = Origin::Tee;
+    *error == Error::AccessDenied { origin }
+}
+
 fn get(session: &client_binding_client::Session) -> Result<Vec<u8>, Error> {
     let mut room = [0; vault::SECRET_MAX];
     let room = Param::MemOut(&mut room, 0);
@@ -304,11 +324,7 @@ enum Join {
 fn try_join(ta: TaUuid, login: Login) -> Result<Join> {
     match open(ta, login) {
         Ok(session) => Ok(Join::Read(get(&session)?)),
-        Err(
-            error @ Error::AccessDenied {
-                origin: Origin::Tee,
-            },
-        ) => Ok(Join::Denied(error.to_string())),
+        Err(error) if is_denial(&error) => Ok(Join::Denied(error.to_string())),
         Err(error) => Err(error.into()),
     }
 }
@@ -345,9 +361,7 @@ fn join_ta() -> Result<Ending> {
         match params[2].value() {
             (0, _) => Ok(Join::Read(params[1].written().to_owned())),
             (code, origin) => match Error::from_numbers(code, origin) {
-                error @ Error::AccessDenied {
-                    origin: Origin::Tee,
-                } => Ok(Join::Denied(error.to_string())),
+                error if is_denial(&error) => Ok(Join::Denied(error.to_string())),
                 error => Err(error.into()),
             },
         }
@@ -355,10 +369,10 @@ fn join_ta() -> Result<Ending> {
     judge_join(&keeper, joined)
 }
 
-fn join_same_user() -> Result<Ending> {
+fn join_same_user(ta: TaUuid) -> Result<Ending> {
     OWNER.act()?;
-    let keeper = Keeper::put(vault::UUID)?;
-    match let_person(OWNER, || try_join(vault::UUID, Login::User))? {
+    let keeper = Keeper::put(ta)?;
+    match let_person(OWNER, || try_join(ta, Login::User))? {
         Join::Read(secret) if secret == SECRET => {
             keeper.check()?;
             Ok((Outcome::Served, "it read the same secret".into()))
@@ -423,6 +437,12 @@ fn last_holder() -> Result<Ending> {
 }
 
 fn owner_killed() -> Result<Ending> {
+    // Does the owner get in at all? This one does not stay.
+    drop(Owned::open(
+        vault_c::UUID,
+        vault_c::Command::WhoAmI.number(),
+        Login::User,
+    )?);
     // In the C TA, whose instance and owner end with its last session: another user
     // is served only if nothing is left of the killed one.
     let mut victim = Process::start(|line| {

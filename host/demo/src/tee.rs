@@ -24,6 +24,18 @@ pub(crate) struct Tee(OwnedFd);
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Session(u32);
 
+/// The owner itself was denied its session.
+#[derive(Debug)]
+pub(crate) struct OwnerRefused(pub(crate) String);
+
+impl fmt::Display for OwnerRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for OwnerRefused {}
+
 /// What came back from the TEE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Answer {
@@ -114,6 +126,9 @@ impl Tee {
             origin: argument.ret_origin,
             values: [(0, 0); 4],
         };
+        if answer.is_denied() {
+            return Err(OwnerRefused(answer.to_string()).into());
+        }
         ensure!(answer.is_success(), "open session: {answer}");
         Ok(Session(argument.session))
     }
