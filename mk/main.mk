@@ -43,6 +43,7 @@ include mk/glue.mk
 include mk/optee.mk
 include mk/tfa.mk
 include mk/linux.mk
+include mk/hostile.mk
 include mk/rust.mk
 include mk/guest.mk
 -include mk/test.mk
