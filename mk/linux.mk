@@ -20,11 +20,14 @@ $(B)/boot/Image: $(B)/dl/linux/.done
 	@dpkg --fsys-tarfile $(B)/dl/linux/linux-image-*.deb | tar -xO --wildcards './boot/vmlinuz-*' >$@.new
 	@mv $@.new $@
 
-# The tree's own headers come before those of Debian's kernel, for the series may change them. BTF needs the whole kernel.
+# linux-make,TREE,ARGS. The tree's own headers come before those of Debian's kernel, for the series may change them. BTF
+# needs the whole kernel.
+linux-make = $(MAKE) -C /usr/src/linux-headers-$(KERNEL)-arm64 M=$(1)/drivers/tee -j$(JOBS) ARCH=arm64 \
+	CROSS_COMPILE=aarch64-linux-gnu- CONFIG_DEBUG_INFO_BTF_MODULES= \
+	NOSTDINC_FLAGS='-nostdinc -I$(1)/include -I$(1)/include/uapi' $(2) modules
+
 $(B)/linux/%/.built: $(B)/src/linux-%/.stamp $(KERNEL_HEADERS) mk/linux.mk
-	@$(STEP) linux-$* $(MAKE) -C /usr/src/linux-headers-$(KERNEL)-arm64 M=$(B)/src/linux-$*/drivers/tee -j$(JOBS) \
-		ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- CONFIG_DEBUG_INFO_BTF_MODULES= \
-		NOSTDINC_FLAGS='-nostdinc -I$(B)/src/linux-$*/include -I$(B)/src/linux-$*/include/uapi' modules
+	@$(STEP) linux-$* $(call linux-make,$(B)/src/linux-$*)
 	@mkdir -p $(@D)
 	@cp $(B)/src/linux-$*/drivers/tee/tee.ko $(B)/src/linux-$*/drivers/tee/optee/optee.ko $(@D)
 	@touch $@

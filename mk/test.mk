@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# make test: each check is a goal check-NAME; scripts/run-checks runs them all and counts.
+
+CHECKS := build format clippy clippy-clients clippy-tas clippy-glue host-tests shell glue \
+	linux-style linux-series optee-style optee-series optee-off demo mixes
+T := $(B)/test
+.PHONY: test $(CHECKS:%=check-%)
+test:
+	@scripts/run-checks $(CHECKS)
+
+check-build: boot-files
+
+# Rust. Cargo's folders below build/target serve all of them.
+export CARGO_TARGET_DIR := $(B)/target
+CLIPPY := --locked --all-targets -- -D warnings
+check-format:
+	cargo fmt --all --check
+check-clippy:
+	cargo clippy $(CLIPPY)
+check-clippy-clients: $(B)/libteec/.copied
+	cargo clippy --release --target $(GUEST_TARGET) -p client-binding-client -p client-binding-ca -p client-binding-demo $(CLIPPY)
+check-clippy-tas: $(B)/optee/bound/.built
+	cargo clippy --release --target $(GUEST_TARGET) $(RUST_TAS:%=-p client-binding-ta-%) --locked -- -D warnings
+check-clippy-glue: $(GLUE_SYSROOT)/.built
+	CARGO_TARGET_AARCH64_UNKNOWN_NONE_SOFTFLOAT_RUSTFLAGS='--sysroot=$(GLUE_SYSROOT)' \
+		cargo clippy --release --target $(GLUE_TARGET) -p client-binding-glue --locked -- -D warnings
+check-host-tests:
+	cargo test --locked
+
+check-shell:
+	shellcheck -x $$(grep -lE '^#!/bin/(ba)?sh' scripts/* .ci/run)
+	shellcheck -s sh guest/init
+
+# Style, as each project's own checker sees it; it reads its rules from the folder it is started in.
+CHECKPATCH := perl $(B)/src/linux-stock/scripts/checkpatch.pl
+check-linux-style: $(B)/src/linux-stock/.stamp
+	cd $(B)/src/linux-stock && $(CHECKPATCH) --no-tree --strict --no-summary $(linux_SERIES:%=/src/%)
+check-optee-style: $(B)/src/optee-stock/.stamp $(B)/src/linux-stock/.stamp
+	cd $(B)/src/optee-stock && $(CHECKPATCH) --typedefsfile typedefs.checkpatch --no-summary $(optee_SERIES:%=/src/%)
+
+# The series, patch by patch. What was checked once is not checked again until something changes.
+check-linux-series: $(T)/.linux-series
+$(T)/.linux-series: $(B)/src/linux-bound/.checked $(KERNEL_HEADERS) scripts/check-series mk/linux.mk
+	scripts/check-series linux $(B)/src/linux-stock $(T)/linux $(linux_SERIES)
+	@touch $@
+check-optee-series: $(T)/.optee-series
+$(T)/.optee-series: $(B)/src/optee-bound/.checked $(GLUE_LIB) $(GLUE_HEADER) scripts/check-series mk/optee.mk
+	scripts/check-series optee $(B)/src/optee-stock $(T)/optee $(optee_SERIES)
+	@touch $@
+check-optee-off: $(T)/.optee-off
+$(T)/.optee-off: $(B)/src/optee-bound/.checked scripts/check-series mk/optee.mk
+	scripts/check-series optee-off $(B)/src/optee-stock $(T)/optee-off $(optee_SERIES)
+	@touch $@
+
+# For check-series, which builds trees of its own with the same lines, given in the environment.
+.PHONY: series-build-linux series-build-optee
+series-build-linux:
+	$(call linux-make,$(SERIES_TREE),KCFLAGS=-Werror)
+series-build-optee:
+	$(call optee-make,$(SERIES_TREE),$(SERIES_OUT),CFG_WERROR=y $(SERIES_ARGS),$(SERIES_OUT)/core/tee.bin)
+
+check-demo: boot-files
+	scripts/demo
+check-mixes: boot-files
+	scripts/demo --mixes
