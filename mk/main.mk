@@ -44,6 +44,9 @@ include mk/optee.mk
 include mk/tfa.mk
 include mk/linux.mk
 include mk/hostile.mk
+include mk/kernel.mk
 include mk/rust.mk
 include mk/guest.mk
+include mk/configs.mk
+include mk/suite.mk
 -include mk/test.mk

@@ -2,20 +2,17 @@
 //! Attacks on other people's TEE sessions, with real users, file descriptors and
 //! system calls. What each row should show stands in `client-binding-demo-rows`.
 
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
-mod people;
 mod rows;
-mod sys;
-mod tee;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
 use client_binding_demo_rows::{Outcome, Played, Row};
+use client_binding_raw::people::Process;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{Pid, geteuid, setpgid};
-use people::Process;
 use std::io::{Write, stdout};
 use std::process::ExitCode;
 use std::time::Duration;

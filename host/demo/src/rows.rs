@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The plays. Each starts as root in a process of its own.
 
-use crate::people::{CLIENTS, Line, OWNER, Person, Process, STRANGER, let_person};
-use crate::sys;
-use crate::tee::{Answer, OwnerRefused, Session, Tee};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use client_binding_client::{Client, Error, Login, Origin, Param};
 use client_binding_demo_rows::{Outcome, Row};
 use client_binding_identity::Principal;
 use client_binding_proto::{Identity, TaUuid, relay, vault, vault_c, whoami};
+use client_binding_raw::people::{CLIENTS, Line, OWNER, Person, Process, STRANGER, let_person};
+use client_binding_raw::{self as raw, Answer, Session, Tee, sys};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use nix::unistd::geteuid;
+use std::fmt;
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -61,6 +61,31 @@ fn act(row: Row) -> Result<Ending> {
     }
 }
 
+/// The owner itself was denied its session.
+#[derive(Debug)]
+struct OwnerRefused(String);
+
+impl fmt::Display for OwnerRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for OwnerRefused {}
+
+/// Opens a session that the caller rightfully wants.
+fn log_in(tee: &Tee, ta: TaUuid, login: Login) -> Result<Session> {
+    let login = match login {
+        Login::Public => raw::Login::Public,
+        Login::User => raw::Login::User,
+        Login::Group(gid) => raw::Login::Group(gid),
+    };
+    match tee.open(ta, login) {
+        Err(answer) if answer.is_denied() => bail!(OwnerRefused(answer.to_string())),
+        result => result.context("open session"),
+    }
+}
+
 /// The owner's session, its descriptor in our hands.
 struct Owned {
     tee: Tee,
@@ -74,7 +99,7 @@ impl Owned {
     fn open(ta: TaUuid, who_am_i: u32, login: Login) -> Result<Self> {
         OWNER.act()?;
         let tee = Tee::connect()?;
-        let session = tee.open(ta, login)?;
+        let session = log_in(&tee, ta, login)?;
         let answer = ask(&tee, session, who_am_i);
         let identity = answer.identity().context("the owner's first command")?;
         let owner = match login {
@@ -181,7 +206,7 @@ fn user_namespace() -> Result<Ending> {
     let owned = Owned::whoami(Login::User)?;
     let answer = let_person(STRANGER, || {
         // A process that changed its uid may not write its own maps, unless it is dumpable.
-        nix::sys::prctl::set_dumpable(true)?;
+        sys::be_dumpable()?;
         unshare(CloneFlags::CLONE_NEWUSER).context("unshare")?;
         fs::write(
             "/proc/self/uid_map",
@@ -406,14 +431,14 @@ fn last_holder() -> Result<Ending> {
         OWNER.be()?;
         line.wait()?;
         let tee = Tee::connect()?;
-        tee.open(vault::UUID, Login::User)?;
+        log_in(&tee, vault::UUID, Login::User)?;
         line.go()?;
         line.wait()?;
         give.send_fd(&tee)
     })?;
     OWNER.act()?;
     let tee = Tee::connect()?;
-    let witness = tee.open(vault::UUID, Login::User)?;
+    let witness = log_in(&tee, vault::UUID, Login::User)?;
     let before = sessions(&tee, witness)?;
     first.line.go()?;
     first.line.wait().context("the owner cannot open it")?;
@@ -448,7 +473,7 @@ fn owner_killed() -> Result<Ending> {
     let mut victim = Process::start(|line| {
         OWNER.be()?;
         let tee = Tee::connect()?;
-        let session = tee.open(vault_c::UUID, Login::User)?;
+        let session = log_in(&tee, vault_c::UUID, Login::User)?;
         line.go()?;
         wait_long(&tee, session);
         Ok(())
@@ -461,7 +486,7 @@ fn owner_killed() -> Result<Ending> {
     ensure!(killed, "the owner was not killed: {end:?}");
     let (next, sessions) = let_person(STRANGER, || {
         let tee = Tee::connect()?;
-        let session = tee.open(vault_c::UUID, Login::User)?;
+        let session = log_in(&tee, vault_c::UUID, Login::User)?;
         let who_am_i = vault_c::Command::WhoAmI.number();
         let identity = ask(&tee, session, who_am_i).identity()?;
         Ok((identity.uuid, sessions(&tee, session)?))

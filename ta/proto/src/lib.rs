@@ -5,6 +5,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod probe;
 pub mod relay;
 pub mod vault;
 pub mod vault_c;
@@ -166,7 +167,9 @@ mod tests {
 
     #[test]
     fn every_ta_has_its_own_uuid() {
-        let all = [whoami::UUID, vault::UUID, vault_c::UUID, relay::UUID];
+        let mut all = [whoami::UUID; 12];
+        all[1..4].copy_from_slice(&[vault::UUID, vault_c::UUID, relay::UUID]);
+        all[4..].copy_from_slice(&probe::FLAVOURS.map(|flavour| flavour.uuid));
         for (i, a) in all.iter().enumerate() {
             assert!(all[..i].iter().all(|b| a.octets != b.octets));
         }
@@ -191,6 +194,7 @@ mod tests {
         numbers_round_trip!(whoami);
         numbers_round_trip!(vault);
         numbers_round_trip!(relay);
+        numbers_round_trip!(probe);
     }
 
     #[test]

@@ -16,20 +16,21 @@ use std::process::exit;
 
 /// Somebody the guest's `/etc/passwd` knows.
 #[derive(Clone, Copy)]
-pub(crate) struct Person {
-    pub(crate) uid: u32,
+pub struct Person {
+    /// The user's number; the group of the same number is the user's own.
+    pub uid: u32,
     groups: &'static [u32],
 }
 
 /// The group that the owner is a member of.
-pub(crate) const CLIENTS: u32 = 2000;
+pub const CLIENTS: u32 = 2000;
 /// Whose sessions they are.
-pub(crate) const OWNER: Person = Person {
+pub const OWNER: Person = Person {
     uid: 1000,
     groups: &[1000, CLIENTS],
 };
 /// Whose they are not.
-pub(crate) const STRANGER: Person = Person {
+pub const STRANGER: Person = Person {
     uid: 1001,
     groups: &[1001],
 };
@@ -41,17 +42,17 @@ impl Person {
 
     /// Become that person like a daemon does, which keeps root as its saved uid and
     /// can become somebody else.
-    pub(crate) fn act(self) -> Result<()> {
+    pub fn act(self) -> Result<()> {
         self.act_in(self.groups)
     }
 
     /// The same with other groups.
-    pub(crate) fn act_in(self, groups: &[u32]) -> Result<()> {
+    pub fn act_in(self, groups: &[u32]) -> Result<()> {
         self.switch(groups, Uid::from_raw(0))
     }
 
     /// Become that person for good.
-    pub(crate) fn be(self) -> Result<()> {
+    pub fn be(self) -> Result<()> {
         self.switch(self.groups, Uid::from_raw(self.uid))
     }
 
@@ -68,32 +69,34 @@ impl Person {
 }
 
 /// One end of the line between two processes.
-pub(crate) struct Line(BufReader<UnixStream>);
+pub struct Line(BufReader<UnixStream>);
 
 impl Line {
     /// Both ends.
-    pub(crate) fn pair() -> Result<(Self, Self)> {
+    pub fn pair() -> Result<(Self, Self)> {
         let (a, b) = UnixStream::pair().context("socketpair")?;
         Ok((Self(BufReader::new(a)), Self(BufReader::new(b))))
     }
 
     /// "Your turn."
-    pub(crate) fn go(&mut self) -> Result<()> {
+    pub fn go(&mut self) -> Result<()> {
         self.0.get_mut().write_all(b"\n").context("nobody listens")
     }
 
     /// Waits for [`Line::go`].
-    pub(crate) fn wait(&mut self) -> Result<()> {
+    pub fn wait(&mut self) -> Result<()> {
         self.0.read_exact(&mut [0]).context("nobody is left")
     }
 
-    pub(crate) fn say<T: Serialize>(&mut self, message: &T) -> Result<()> {
+    /// Sends something to [`Line::hear`].
+    pub fn say<T: Serialize>(&mut self, message: &T) -> Result<()> {
         let mut text = serde_json::to_vec(message)?;
         text.push(b'\n');
         self.0.get_mut().write_all(&text).context("nobody listens")
     }
 
-    pub(crate) fn hear<T: DeserializeOwned>(&mut self) -> Result<T> {
+    /// Waits for something that was [said](Line::say).
+    pub fn hear<T: DeserializeOwned>(&mut self) -> Result<T> {
         let mut text = String::new();
         self.0
             .read_line(&mut text)
@@ -101,7 +104,8 @@ impl Line {
         serde_json::from_str(&text).context("the other process ended without a word")
     }
 
-    pub(crate) fn send_fd(&mut self, fd: impl AsFd) -> Result<()> {
+    /// Sends a file descriptor.
+    pub fn send_fd(&mut self, fd: impl AsFd) -> Result<()> {
         let fds = [fd.as_fd().as_raw_fd()];
         let rights = [ControlMessage::ScmRights(&fds)];
         let socket = self.0.get_ref().as_raw_fd();
@@ -110,25 +114,28 @@ impl Line {
         Ok(())
     }
 
-    pub(crate) fn receive_fd(&mut self) -> Result<OwnedFd> {
+    /// Waits for a file descriptor.
+    pub fn receive_fd(&mut self) -> Result<OwnedFd> {
         sys::receive_fd(self.0.get_ref().as_fd())?.context("the message brought no descriptor")
     }
 
     /// Gives up after that long.
-    pub(crate) fn patience(&mut self, limit: std::time::Duration) -> Result<()> {
+    pub fn patience(&mut self, limit: std::time::Duration) -> Result<()> {
         Ok(self.0.get_mut().set_read_timeout(Some(limit))?)
     }
 }
 
 /// A process of our own.
-pub(crate) struct Process {
-    pub(crate) pid: Pid,
-    pub(crate) line: Line,
+pub struct Process {
+    /// Its number.
+    pub pid: Pid,
+    /// Its line to us.
+    pub line: Line,
 }
 
 impl Process {
     /// Forks. The child does what it is told, says how it went and ends.
-    pub(crate) fn start<T: Serialize>(task: impl FnOnce(&mut Line) -> Result<T>) -> Result<Self> {
+    pub fn start<T: Serialize>(task: impl FnOnce(&mut Line) -> Result<T>) -> Result<Self> {
         let (ours, mut theirs) = Line::pair()?;
         match sys::fork().context("fork")? {
             ForkResult::Parent { child: pid } => Ok(Self { pid, line: ours }),
@@ -142,24 +149,26 @@ impl Process {
     }
 
     /// Waits for the end of the process and for what it has to say.
-    pub(crate) fn finish<T: DeserializeOwned>(mut self) -> Result<T> {
+    pub fn finish<T: DeserializeOwned>(mut self) -> Result<T> {
         let result: Result<T, String> = self.line.hear()?;
         self.reap()?;
         result.map_err(|error| anyhow!(error))
     }
 
-    pub(crate) fn kill(&self) -> Result<()> {
+    /// Sends SIGKILL.
+    pub fn kill(&self) -> Result<()> {
         kill(self.pid, Signal::SIGKILL).context("kill")
     }
 
-    pub(crate) fn reap(self) -> Result<WaitStatus> {
+    /// Waits for the end of the process alone.
+    pub fn reap(self) -> Result<WaitStatus> {
         waitpid(self.pid, None).context("waitpid")
     }
 }
 
 /// Lets another person do something that ends with an answer, in a process that
 /// inherits all our descriptors.
-pub(crate) fn let_person<T: Serialize + DeserializeOwned>(
+pub fn let_person<T: Serialize + DeserializeOwned>(
     person: Person,
     task: impl FnOnce() -> Result<T>,
 ) -> Result<T> {

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Real users, real file descriptors and bare system calls on the TEE's device: what
+//! it takes to attack a session, for the demonstration and the regression suite.
+
+#![deny(unsafe_code)]
+
+pub mod people;
+pub mod sys;
+mod tee;
+
+pub use tee::{Answer, Login, Session, Tee};

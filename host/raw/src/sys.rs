@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The system calls that Rust cannot vouch for; nothing else here is unsafe.
+//!
+//! The structures are those of Linux' `include/uapi/linux/tee.h`.
+#![allow(unsafe_code)]
+
+use nix::cmsg_space;
+use nix::libc;
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use nix::unistd::ForkResult;
+use std::ffi::c_void;
+use std::io::IoSliceMut;
+use std::num::NonZeroUsize;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr::NonNull;
+
+/// The parameters of an operation.
+pub type Params = [Param; 4];
+
+/// `struct tee_ioctl_param`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Param {
+    /// `TEE_IOCTL_PARAM_ATTR_*`.
+    pub attr: u64,
+    /// First number, or offset into shared memory.
+    pub a: u64,
+    /// Second number, or size.
+    pub b: u64,
+    /// Number of the shared memory.
+    pub c: u64,
+}
+
+/// `struct tee_ioctl_open_session_arg` with room for four parameters.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub struct OpenSession {
+    /// The TA.
+    pub uuid: [u8; 16],
+    /// What the login method asks for.
+    pub client_uuid: [u8; 16],
+    /// `TEE_IOCTL_LOGIN_*`.
+    pub login: u32,
+    /// Unused by OP-TEE.
+    pub cancel_id: u32,
+    /// The session.
+    pub session: u32,
+    /// `TEEC_*`.
+    pub ret: u32,
+    /// `TEEC_ORIGIN_*`.
+    pub ret_origin: u32,
+    /// How many there are.
+    pub num_params: u32,
+    /// The parameters.
+    pub params: Params,
+}
+
+/// `struct tee_ioctl_invoke_arg` with room for four parameters.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub struct Invoke {
+    /// The command.
+    pub func: u32,
+    /// The session.
+    pub session: u32,
+    /// Unused by OP-TEE.
+    pub cancel_id: u32,
+    /// `TEEC_*`.
+    pub ret: u32,
+    /// `TEEC_ORIGIN_*`.
+    pub ret_origin: u32,
+    /// How many there are.
+    pub num_params: u32,
+    /// The parameters.
+    pub params: Params,
+}
+
+/// `struct tee_ioctl_buf_data`.
+#[repr(C)]
+struct Buffer {
+    ptr: u64,
+    len: u64,
+}
+
+#[repr(C)]
+struct Cancel {
+    cancel_id: u32,
+    session: u32,
+}
+
+#[repr(C)]
+struct CloseSession {
+    session: u32,
+}
+
+#[repr(C)]
+struct Allocate {
+    size: u64,
+    flags: u32,
+    id: i32,
+}
+
+mod ioctls {
+    use super::{Allocate, Buffer, Cancel, CloseSession};
+    const TEE: u8 = 0xa4;
+    nix::ioctl_readwrite!(allocate, TEE, 1, Allocate);
+    nix::ioctl_read!(open_session, TEE, 2, Buffer);
+    nix::ioctl_read!(invoke, TEE, 3, Buffer);
+    nix::ioctl_read!(cancel, TEE, 4, Cancel);
+    nix::ioctl_read!(close_session, TEE, 5, CloseSession);
+}
+
+fn buffer_of<T>(argument: &mut T) -> Buffer {
+    Buffer {
+        ptr: std::ptr::from_mut(argument) as u64,
+        len: size_of::<T>() as u64,
+    }
+}
+
+/// `TEE_IOC_OPEN_SESSION`.
+pub fn open_session(fd: BorrowedFd<'_>, argument: &mut OpenSession) -> nix::Result<()> {
+    // SAFETY: the buffer names the structure that Linux expects here and its true size.
+    unsafe { ioctls::open_session(fd.as_raw_fd(), &mut buffer_of(argument)) }.map(drop)
+}
+
+/// `TEE_IOC_INVOKE`.
+pub fn invoke(fd: BorrowedFd<'_>, argument: &mut Invoke) -> nix::Result<()> {
+    // SAFETY: as above.
+    unsafe { ioctls::invoke(fd.as_raw_fd(), &mut buffer_of(argument)) }.map(drop)
+}
+
+/// `TEE_IOC_CANCEL`.
+pub fn cancel(fd: BorrowedFd<'_>, session: u32, cancel_id: u32) -> nix::Result<()> {
+    let mut argument = Cancel { cancel_id, session };
+    // SAFETY: the structure is the one that Linux expects here.
+    unsafe { ioctls::cancel(fd.as_raw_fd(), &mut argument) }.map(drop)
+}
+
+/// `TEE_IOC_CLOSE_SESSION`.
+pub fn close_session(fd: BorrowedFd<'_>, session: u32) -> nix::Result<()> {
+    let mut argument = CloseSession { session };
+    // SAFETY: the structure is the one that Linux expects here.
+    unsafe { ioctls::close_session(fd.as_raw_fd(), &mut argument) }.map(drop)
+}
+
+/// Forks. Only processes with a single thread do that here.
+pub fn fork() -> nix::Result<ForkResult> {
+    assert_eq!(threads(), 1, "a process with threads must not fork");
+    // SAFETY: there is one thread, so no lock can be held by another one.
+    unsafe { nix::unistd::fork() }
+}
+
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
+}
+
+/// Changes the user of the calling thread alone. libc's `setresuid` would change
+/// it for the whole process.
+pub fn set_thread_uid(real: u32, effective: u32, saved: u32) -> nix::Result<()> {
+    // SAFETY: takes numbers only.
+    let result = unsafe { libc::syscall(libc::SYS_setresuid, real, effective, saved) };
+    nix::errno::Errno::result(result).map(drop)
+}
+
+/// Takes a file descriptor out of a UNIX socket.
+pub fn receive_fd(socket: BorrowedFd<'_>) -> nix::Result<Option<OwnedFd>> {
+    let mut octet = [0];
+    let mut room = [IoSliceMut::new(&mut octet)];
+    let mut ancillary = cmsg_space!(RawFd);
+    let message = recvmsg::<()>(
+        socket.as_raw_fd(),
+        &mut room,
+        Some(&mut ancillary),
+        MsgFlags::MSG_CMSG_CLOEXEC,
+    )?;
+    let fd = message.cmsgs()?.find_map(|message| match message {
+        ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
+        _ => None,
+    });
+    // SAFETY: the kernel has just made it for us; nobody else knows it.
+    Ok(fd.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }))
+}
+
+/// Takes a file descriptor out of another process, as a debugger may.
+pub fn take_fd(pid: nix::unistd::Pid, fd: BorrowedFd<'_>) -> nix::Result<OwnedFd> {
+    let owned = |result: libc::c_long| {
+        let fd = nix::errno::Errno::result(result)?;
+        // SAFETY: the kernel has just made it for us; nobody else knows it.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+    };
+    // SAFETY: takes numbers only.
+    let process = owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })?;
+    let (process, fd) = (process.as_raw_fd(), fd.as_raw_fd());
+    // SAFETY: takes numbers only.
+    owned(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process, fd, 0) })
+}
+
+/// Lets processes of other users that hold the right capability look into us, which a
+/// change of credentials forbids.
+pub fn be_dumpable() -> nix::Result<()> {
+    nix::sys::prctl::set_dumpable(true)
+}
+
+/// Memory that the TEE can reach, too. The kernel keeps the connection open for as
+/// long as this exists.
+#[derive(Debug)]
+pub struct SharedMemory {
+    id: i32,
+    map: NonNull<c_void>,
+    size: NonZeroUsize,
+    _fd: OwnedFd,
+}
+
+impl SharedMemory {
+    pub(crate) fn allocate(tee: BorrowedFd<'_>, size: usize) -> nix::Result<Self> {
+        let size = NonZeroUsize::new(size).ok_or(nix::Error::EINVAL)?;
+        let mut argument = Allocate {
+            size: size.get() as u64,
+            flags: 0,
+            id: 0,
+        };
+        // SAFETY: the structure is the one that Linux expects here.
+        let fd = unsafe { ioctls::allocate(tee.as_raw_fd(), &mut argument) }?;
+        // SAFETY: the kernel has just made it for us; nobody else knows it.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a new mapping, which nothing else can be in the way of.
+        let map = unsafe { mmap(None, size, protection, MapFlags::MAP_SHARED, &fd, 0) }?;
+        Ok(Self {
+            id: argument.id,
+            map,
+            size,
+            _fd: fd,
+        })
+    }
+
+    /// All of it as a parameter of the type `attr`.
+    pub fn param(&self, attr: client_binding_proto::Param) -> Param {
+        Param {
+            attr: attr as u64,
+            a: 0,
+            b: self.size.get() as u64,
+            c: self.id as u64,
+        }
+    }
+
+    /// What is in it now.
+    pub fn read(&self) -> Vec<u8> {
+        let start = self.map.as_ptr().cast::<u8>();
+        (0..self.size.get())
+            .map(|offset| {
+                // SAFETY: within the mapping, which lives as long as we do.
+                let octet = unsafe { start.add(offset) };
+                // SAFETY: readable memory; volatile, for the other world may write.
+                unsafe { octet.read_volatile() }
+            })
+            .collect()
+    }
+}
+
+impl Drop for SharedMemory {
+    fn drop(&mut self) {
+        // SAFETY: our own mapping; no reference into it was given away.
+        let unmapped = unsafe { munmap(self.map, self.size.get()) };
+        debug_assert_eq!(unmapped, Ok(()));
+    }
+}

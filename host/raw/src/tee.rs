@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The TEE as the kernel offers it: whoever holds the descriptor may ask, sessions
+//! are numbers, and nothing asks who is calling. libteec keeps its descriptor to itself.
+
+use crate::sys::{self, Invoke, OpenSession, Param, Params, SharedMemory};
+use anyhow::Context;
+use client_binding_proto::{Identity, Shape, TaUuid};
+use nix::errno::Errno;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+const TEE_SUCCESS: u32 = 0;
+const TEE_ERROR_ACCESS_DENIED: u32 = 0xffff_0001;
+const TEE_ERROR_CANCEL: u32 = 0xffff_0002;
+const TEE_ORIGIN_TEE: u32 = 3;
+
+/// A connection to the TEE.
+#[derive(Debug)]
+pub struct Tee(OwnedFd);
+
+/// A session, for everybody who holds the file descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session(pub u32);
+
+/// Who a session is opened as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Login {
+    /// Nobody in particular.
+    Public,
+    /// The effective user.
+    User,
+    /// A group that the caller is a member of.
+    Group(u32),
+    /// Some number of `TEE_IOCTL_LOGIN_*`, whether there is one or not.
+    Other(u32),
+}
+
+/// What came back from the TEE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// The TEE answered.
+    Tee {
+        /// The TEE's or the TA's code.
+        ret: u32,
+        /// Who said so.
+        origin: u32,
+        /// The output values.
+        values: [(u32, u32); 4],
+    },
+    /// The call ended in the kernel with this errno.
+    Kernel(i32),
+}
+
+impl Answer {
+    /// It worked.
+    pub fn is_success(self) -> bool {
+        matches!(self, Self::Tee { ret, .. } if ret == TEE_SUCCESS)
+    }
+
+    /// The one refusal that counts: access denied, by the TEE itself.
+    pub fn is_denied(self) -> bool {
+        matches!(self, Self::Tee { ret, origin, .. }
+            if (ret, origin) == (TEE_ERROR_ACCESS_DENIED, TEE_ORIGIN_TEE))
+    }
+
+    /// The command was cancelled.
+    pub fn is_cancelled(self) -> bool {
+        self.code() == Some(TEE_ERROR_CANCEL)
+    }
+
+    /// The TEE's or the TA's code.
+    pub fn code(self) -> Option<u32> {
+        match self {
+            Self::Tee { ret, .. } => Some(ret),
+            Self::Kernel(_) => None,
+        }
+    }
+
+    /// The output values, if the command succeeded.
+    pub fn values(self) -> Result<[(u32, u32); 4], Self> {
+        match self {
+            Self::Tee {
+                ret: TEE_SUCCESS,
+                values,
+                ..
+            } => Ok(values),
+            failure => Err(failure),
+        }
+    }
+
+    /// The answer to a `WhoAmI` command.
+    pub fn identity(self) -> Result<Identity, Self> {
+        let [a, b, c, _] = self.values()?;
+        Ok(Identity::from_values([a, b, c]))
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (ret, origin) = match *self {
+            Self::Kernel(errno) => {
+                return write!(f, "{}, from the kernel", Errno::from_raw(errno));
+            }
+            Self::Tee { ret, origin, .. } => (ret, origin),
+        };
+        let text = match ret {
+            TEE_SUCCESS => return f.write_str("success"),
+            TEE_ERROR_ACCESS_DENIED => "access denied",
+            TEE_ERROR_CANCEL => "cancelled",
+            0xffff_0000 => "generic error",
+            0xffff_0006 => "bad parameters",
+            0xffff_0008 => "not found",
+            0xffff_000c => "out of memory",
+            0xffff_000d => "busy",
+            0xffff_000e => "communication failed",
+            0xffff_3024 => "the TA is dead",
+            _ => "error",
+        };
+        let by = match origin {
+            1 => "the client's API",
+            2 => "the way to the TEE",
+            TEE_ORIGIN_TEE => "the TEE",
+            4 => "the TA",
+            _ => "nobody known",
+        };
+        write!(f, "{text} ({ret:#x}), by {by}")
+    }
+}
+
+impl std::error::Error for Answer {}
+
+impl Tee {
+    /// Opens the device.
+    pub fn connect() -> anyhow::Result<Self> {
+        let file = File::options().read(true).write(true).open("/dev/tee0");
+        Ok(Self(file.context("cannot open /dev/tee0")?.into()))
+    }
+
+    /// Opens a session.
+    pub fn open(&self, ta: TaUuid, login: Login) -> Result<Session, Answer> {
+        self.open_with(ta, login, Params::default())
+    }
+
+    /// Opens a session with parameters for the TA.
+    pub fn open_with(&self, ta: TaUuid, login: Login, params: Params) -> Result<Session, Answer> {
+        let mut argument = OpenSession {
+            uuid: ta.octets,
+            num_params: params.len() as u32,
+            params,
+            ..OpenSession::default()
+        };
+        argument.login = match login {
+            Login::Public => 0,
+            Login::User => 1,
+            Login::Group(gid) => {
+                argument.client_uuid[..4].copy_from_slice(&gid.to_ne_bytes());
+                2
+            }
+            Login::Other(number) => number,
+        };
+        let result = sys::open_session(self.as_fd(), &mut argument);
+        let answer = answer(result, argument.ret, argument.ret_origin, &argument.params);
+        answer.values().map(|_| Session(argument.session))
+    }
+
+    /// Invokes a command with values only, all but the first of which are zero.
+    pub fn invoke(&self, session: Session, command: u32, shape: Shape, a: u32) -> Answer {
+        let mut params = shape.0.map(|kind| Param {
+            attr: kind as u64,
+            ..Param::default()
+        });
+        params[0].a = a.into();
+        self.invoke_with(session, command, params)
+    }
+
+    /// Invokes a command.
+    pub fn invoke_with(&self, session: Session, command: u32, params: Params) -> Answer {
+        let mut argument = Invoke {
+            func: command,
+            session: session.0,
+            num_params: params.len() as u32,
+            params,
+            ..Invoke::default()
+        };
+        let result = sys::invoke(self.as_fd(), &mut argument);
+        answer(result, argument.ret, argument.ret_origin, &argument.params)
+    }
+
+    /// Asks to cancel what runs in the session.
+    pub fn cancel(&self, session: Session) -> nix::Result<()> {
+        sys::cancel(self.as_fd(), session.0, 0)
+    }
+
+    /// Closes a session.
+    pub fn close(&self, session: Session) -> nix::Result<()> {
+        sys::close_session(self.as_fd(), session.0)
+    }
+
+    /// Memory that the TEE can reach, too.
+    pub fn allocate(&self, size: usize) -> nix::Result<SharedMemory> {
+        SharedMemory::allocate(self.as_fd(), size)
+    }
+}
+
+fn answer(result: nix::Result<()>, ret: u32, origin: u32, params: &Params) -> Answer {
+    match result {
+        Ok(()) => Answer::Tee {
+            ret,
+            origin,
+            values: params.map(|param| (param.a as u32, param.b as u32)),
+        },
+        Err(errno) => Answer::Kernel(errno as i32),
+    }
+}
+
+impl AsFd for Tee {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl From<OwnedFd> for Tee {
+    fn from(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+}
+
+impl From<Tee> for OwnedFd {
+    fn from(tee: Tee) -> Self {
+        tee.0
+    }
+}

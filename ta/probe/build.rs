@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! TA header and link options of one flavour: `PROBE=kept-bound`, for example.
+
+use client_binding_abi::TA_FLAG_CLIENT_BOUND;
+use client_binding_proto::probe::Flavour;
+use optee_utee_build::{Error, TaConfig};
+
+fn main() -> Result<(), Error> {
+    println!("cargo:rerun-if-env-changed=PROBE");
+    println!("cargo:rerun-if-env-changed=TA_UNBOUND");
+    let name = std::env::var("PROBE").unwrap_or("shared-bound".into());
+    let flavour = Flavour::named(&name).expect("PROBE names a flavour of the probe");
+    let mut flags = flavour.kind.flags();
+    // A stock core refuses the flag that it does not know.
+    if flavour.bound && std::env::var("TA_UNBOUND").as_deref() != Ok("1") {
+        flags |= TA_FLAG_CLIENT_BOUND;
+    }
+    let config = TaConfig::new_default_with_cargo_env(flavour.uuid.text)?
+        .ta_flags(flags)
+        .ta_stack_size(4 * 1024);
+    // The kit brings the entry point; libc's start files do not belong into a TA.
+    println!("cargo:rustc-link-arg=-nostartfiles");
+    optee_utee_build::build(config)
+}

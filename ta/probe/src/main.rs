@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! `probe`: does at the suite's command whatever a TA can do to the TEE, and counts
+//! how often it was entered.
+
+#![no_std]
+#![no_main]
+// The entry points that the attributes make are public and bare.
+#![allow(missing_docs)]
+
+use client_binding_proto::probe::{Command, Opening, REFUSED};
+use client_binding_ta_kit as kit;
+use core::ptr;
+use optee_utee::{Error, ErrorKind, ParameterAny, ParameterValueRead, ParametersAny, Result, raw};
+use optee_utee::{ta_close_session, ta_create, ta_destroy, ta_invoke_command, ta_open_session};
+use spin::Mutex;
+
+/// All of the instance. Never held while the TEE is called, which might enter again.
+static PROBE: Mutex<Probe> = Mutex::new(Probe {
+    number: [0; 2],
+    sessions: 0,
+    opens: 0,
+    invokes: 0,
+    panic_at_close: false,
+    held: None,
+});
+
+struct Probe {
+    number: [u32; 2],
+    sessions: u32,
+    opens: u32,
+    invokes: u32,
+    panic_at_close: bool,
+    held: Option<Held>,
+}
+
+struct Held(raw::TEE_TASessionHandle);
+// SAFETY: a handle is a number that only this instance, one thread at a time, gives back to the TEE.
+unsafe impl Send for Held {}
+
+#[ta_create]
+fn create() -> Result<()> {
+    let mut number = [0_u32; 2];
+    // SAFETY: the buffer is `number`, with its size.
+    unsafe { raw::TEE_GenerateRandom(number.as_mut_ptr().cast(), size_of_val(&number)) };
+    PROBE.lock().number = number;
+    Ok(())
+}
+
+#[ta_open_session]
+fn open(params: &mut ParametersAny) -> Result<()> {
+    PROBE.lock().opens += 1;
+    if let ParameterAny::ValueInput(how) = &params.0 {
+        kit::wait(how.get_b())?;
+        match how.get_a() {
+            how if how == Opening::Refuse as u32 => return Err(Error::from_raw_error(REFUSED)),
+            how if how == Opening::Panic as u32 => panic!("the client asked for it at open"),
+            _ => {}
+        }
+    }
+    PROBE.lock().sessions += 1;
+    Ok(())
+}
+
+#[ta_close_session]
+fn close() {
+    let mut probe = PROBE.lock();
+    probe.sessions = probe.sessions.saturating_sub(1);
+    let panic = probe.panic_at_close;
+    drop(probe);
+    assert!(!panic, "the client asked for it at close");
+}
+
+#[ta_destroy]
+fn destroy() {
+    drop_held();
+}
+
+#[ta_invoke_command]
+fn invoke(number: u32, params: &mut ParametersAny) -> Result<()> {
+    PROBE.lock().invokes += 1;
+    let command = Command::try_from(number).map_err(|_| ErrorKind::NotSupported)?;
+    kit::check(params, command.shape())?;
+    match command {
+        Command::WhoAmI => kit::answer_identity(kit::client_identity()?, params),
+        Command::Status => status(params),
+        Command::Ask => ask(params),
+        Command::Hold => hold(params),
+        Command::Drop => {
+            drop_held();
+            Ok(())
+        }
+        Command::Supplicant => supplicant(params.0.as_value_input()?.get_a()),
+        Command::PanicAtClose => {
+            PROBE.lock().panic_at_close = true;
+            Ok(())
+        }
+        Command::Wait => kit::wait(params.0.as_value_input()?.get_a()),
+        Command::Panic => panic!("the client asked for it"),
+    }
+}
+
+fn status(params: &mut ParametersAny) -> Result<()> {
+    let probe = PROBE.lock();
+    let [a, b] = probe.number;
+    kit::answer_value(&mut params.0, a, b)?;
+    kit::answer_value(&mut params.1, probe.sessions, probe.opens)?;
+    kit::answer_value(&mut params.2, probe.invokes, 0)
+}
+
+/// Code and origin of an answer by another TA.
+type Answer = (u32, u32);
+
+fn open_other(params: &ParametersAny) -> Result<(raw::TEE_TASessionHandle, Answer)> {
+    let (first, second) = (params.0.as_value_input()?, params.1.as_value_input()?);
+    let middle = first.get_b();
+    let [a, b] = [second.get_a(), second.get_b()].map(u32::to_be_bytes);
+    let uuid = raw::TEE_UUID {
+        timeLow: first.get_a(),
+        timeMid: (middle >> 16) as u16,
+        timeHiAndVersion: middle as u16,
+        clockSeqAndNode: [a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3]],
+    };
+    let mut session: raw::TEE_TASessionHandle = ptr::null_mut();
+    let mut origin = 0;
+    // SAFETY: all pointers are to live variables; no parameters, so none are read.
+    let code = unsafe {
+        raw::TEE_OpenTASession(
+            &uuid,
+            raw::TEE_TIMEOUT_INFINITE,
+            0,
+            ptr::null_mut(),
+            &mut session,
+            &mut origin,
+        )
+    };
+    Ok((session, (code, origin)))
+}
+
+fn ask(params: &mut ParametersAny) -> Result<()> {
+    let (session, mut answer) = open_other(params)?;
+    let mut login = 0;
+    if answer.0 == 0 {
+        let nothing = raw::TEE_Param {
+            value: raw::Value { a: 0, b: 0 },
+        };
+        let mut values = [nothing; 4];
+        let types = Command::WhoAmI.shape().types();
+        // SAFETY: the session is open, and there are four parameters of those types.
+        answer.0 = unsafe {
+            raw::TEE_InvokeTACommand(
+                session,
+                raw::TEE_TIMEOUT_INFINITE,
+                Command::WhoAmI.number(),
+                types,
+                values.as_mut_ptr(),
+                &mut answer.1,
+            )
+        };
+        // SAFETY: a value was given, and the TEE leaves it one.
+        login = unsafe { values[0].value }.a;
+        // SAFETY: the session is open; it is not used after.
+        unsafe { raw::TEE_CloseTASession(session) };
+    }
+    kit::answer_value(&mut params.2, answer.0, answer.1)?;
+    kit::answer_value(&mut params.3, login, 0)
+}
+
+fn hold(params: &mut ParametersAny) -> Result<()> {
+    drop_held();
+    let (session, answer) = open_other(params)?;
+    if answer.0 == 0 {
+        PROBE.lock().held = Some(Held(session));
+    }
+    kit::answer_value(&mut params.2, answer.0, answer.1)
+}
+
+fn drop_held() {
+    let held = PROBE.lock().held.take();
+    if let Some(Held(session)) = held {
+        // SAFETY: the session is open and was taken out of the only place that knew it.
+        unsafe { raw::TEE_CloseTASession(session) };
+    }
+}
+
+fn supplicant(times: u32) -> Result<()> {
+    for _ in 0..times {
+        let name = b"what nobody stored";
+        let mut object: raw::TEE_ObjectHandle = ptr::null_mut();
+        // SAFETY: the name comes with its size, and the handle is a live variable.
+        let code = unsafe {
+            raw::TEE_OpenPersistentObject(
+                raw::TEE_STORAGE_PRIVATE,
+                name.as_ptr().cast(),
+                name.len(),
+                raw::TEE_DATA_FLAG_ACCESS_READ,
+                &mut object,
+            )
+        };
+        if code != raw::TEE_ERROR_ITEM_NOT_FOUND {
+            return Err(Error::from_raw_error(code));
+        }
+    }
+    Ok(())
+}
+
+mod header {
+    // Generated.
+    #![allow(unreachable_pub, non_upper_case_globals)]
+    #![allow(clippy::undocumented_unsafe_blocks)]
+    include!(concat!(env!("OUT_DIR"), "/user_ta_header.rs"));
+}

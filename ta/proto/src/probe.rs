@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! `probe`: what the regression suite tests with. One source, built once for each
+//! [`Flavour`]: every kind of instance, bound and unbound.
+
+use crate::{TaUuid, commands};
+
+const SINGLE_INSTANCE: u32 = 1 << 2;
+const MULTI_SESSION: u32 = 1 << 3;
+const KEEP_ALIVE: u32 = 1 << 4;
+
+/// How many instances a TA has and how long they live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One instance for all sessions; it ends with the last of them.
+    Shared,
+    /// The same, but it stays when no session is left.
+    Kept,
+    /// One instance per session.
+    Private,
+    /// One instance that has one session at a time.
+    Single,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Shared, Self::Kept, Self::Private, Self::Single];
+
+    /// The `TA_FLAG_*` bits in the header.
+    pub const fn flags(self) -> u32 {
+        match self {
+            Self::Shared => SINGLE_INSTANCE | MULTI_SESSION,
+            Self::Kept => SINGLE_INSTANCE | MULTI_SESSION | KEEP_ALIVE,
+            Self::Private => 0,
+            Self::Single => SINGLE_INSTANCE,
+        }
+    }
+}
+
+/// One build of the probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flavour {
+    /// As the build and people call it.
+    pub name: &'static str,
+    /// The TA's UUID.
+    pub uuid: TaUuid,
+    /// Its instances.
+    pub kind: Kind,
+    /// Whether it asks to be bound to its client.
+    pub bound: bool,
+}
+
+impl Flavour {
+    const fn new(name: &'static str, uuid: &'static str, kind: Kind, bound: bool) -> Self {
+        Self {
+            name,
+            uuid: TaUuid::new(uuid),
+            kind,
+            bound,
+        }
+    }
+
+    /// The flavour of that kind, bound or not.
+    pub fn of(kind: Kind, bound: bool) -> Option<&'static Self> {
+        FLAVOURS
+            .iter()
+            .find(|flavour| flavour.kind == kind && flavour.bound == bound)
+    }
+
+    /// The flavour with that name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        FLAVOURS.iter().find(|flavour| flavour.name == name)
+    }
+}
+
+// scripts/build-suite reads names and UUIDs here, hence a line for each.
+/// Every flavour.
+#[rustfmt::skip]
+pub const FLAVOURS: [Flavour; 8] = [
+    Flavour::new("shared-bound", "a587f433-a433-4ade-aa25-64cf8c7bcbf3", Kind::Shared, true),
+    Flavour::new("kept-bound", "bb896db9-2534-463b-8263-45a45f596ec4", Kind::Kept, true),
+    Flavour::new("private-bound", "9b113887-6e4d-437d-9691-1dc24fa6bc80", Kind::Private, true),
+    Flavour::new("single-bound", "3690912e-ba92-4da1-a7c8-0c017f487e4f", Kind::Single, true),
+    Flavour::new("shared", "86486453-a99a-4cde-997c-5ad668cf73ba", Kind::Shared, false),
+    Flavour::new("kept", "92014d20-d4d0-4871-9a46-a1d6b21f0607", Kind::Kept, false),
+    Flavour::new("private", "bc8d51c8-b3c3-4aaf-916c-f925bc77b64b", Kind::Private, false),
+    Flavour::new("single", "72886dd5-8de2-4d32-9927-fca5778de1bd", Kind::Single, false),
+];
+
+/// What the probe does when a session is opened with a value as first parameter: it
+/// waits `b` milliseconds, then does what `a` says. Other opens are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Opening {
+    /// Lets the session be.
+    Serve = 0,
+    /// Answers [`REFUSED`].
+    Refuse = 1,
+    /// Panics.
+    Panic = 2,
+}
+
+/// The probe's own refusal of an open: `TEE_ERROR_SECURITY`, which the TEE has no cause to say.
+pub const REFUSED: u32 = 0xffff_000f;
+
+commands! {
+    /// Answers with the three values of [`crate::Identity`].
+    WhoAmI = 0 [ValueOut, ValueOut, ValueOut, None],
+    /// Answers with a random number of this instance in `a` and `b`; its sessions and how
+    /// often it was entered to open one; how often for this and other commands.
+    Status = 1 [ValueOut, ValueOut, ValueOut, None],
+    /// As a client of the TA whose UUID stands in the first two values, [`word`] by word:
+    /// opens, asks `WhoAmI` (command 0), closes. Answers with code and origin, and with
+    /// the login that the other TA saw.
+    Ask = 2 [ValueIn, ValueIn, ValueOut, ValueOut],
+    /// As a client of that TA: opens a session and keeps it. Answers with code and origin.
+    Hold = 3 [ValueIn, ValueIn, ValueOut, None],
+    /// Closes what [`Command::Hold`] opened.
+    Drop = 4 [None, None, None, None],
+    /// Asks tee-supplicant `a` times for something it does not have.
+    Supplicant = 5 [ValueIn, None, None, None],
+    /// The close of this session will panic.
+    PanicAtClose = 6 [None, None, None, None],
+    /// Waits for `a` milliseconds unless cancelled.
+    Wait = 0x7000 [ValueIn, None, None, None],
+    /// Panics.
+    Panic = 0x7001 [None, None, None, None],
+}
+
+/// A UUID in two values.
+pub fn words(uuid: TaUuid) -> [(u32, u32); 2] {
+    let [a, b, c, d] = core::array::from_fn(|nth| word(&uuid.octets, nth));
+    [(a, b), (c, d)]
+}
+
+/// The nth four octets of a UUID.
+pub fn word(octets: &[u8; 16], nth: usize) -> u32 {
+    u32::from_be_bytes(core::array::from_fn(|octet| octets[nth * 4 + octet]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_one_flavour_of_each() {
+        for kind in Kind::ALL {
+            for bound in [false, true] {
+                let flavour = Flavour::of(kind, bound).unwrap();
+                assert_eq!(Flavour::named(flavour.name), Some(flavour));
+                assert_eq!(flavour.name.ends_with("-bound"), bound);
+            }
+        }
+        assert_eq!(FLAVOURS.len(), 2 * Kind::ALL.len());
+    }
+}
