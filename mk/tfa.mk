@@ -1,30 +1,41 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# TF-A, once for all cores: only the image package in the flash differs.
+# TF-A, once for all cores that are called by SMC and once for the one that speaks FF-A: otherwise only the image package
+# in the flash differs.
 
 tfa_OWN := $(TFA_SRC)
 $(eval $(call tree-rules,tfa))
 
-TFA_OUT := $(B)/tfa/qemu/release
-TFA_ARGS := PLAT=qemu CROSS_COMPILE=aarch64-linux-gnu- ENABLE_PIE=0 SPD=opteed BL32_RAM_LOCATION=tdram \
+TFA_ARGS := PLAT=qemu CROSS_COMPILE=aarch64-linux-gnu- ENABLE_PIE=0 BL32_RAM_LOCATION=tdram \
 	QEMU_USE_GIC_DRIVER=QEMU_GICV3 PRELOADED_BL33_BASE=0x60000000 ARM_LINUX_KERNEL_AS_BL33=1 \
-	ARM_PRELOADED_DTB_BASE=0x40000000 DEBUG=0 BUILD_BASE=$(B)/tfa BUILD_STRING=client-binding \
+	ARM_PRELOADED_DTB_BASE=0x40000000 DEBUG=0 BUILD_STRING=client-binding \
 	'BUILD_MESSAGE_TIMESTAMP="$(SOURCE_DATE_EPOCH)"'
+TFA_ARGS_tfa := SPD=opteed
+TFA_ARGS_tfa-ffa := SPD=spmd SPMC_OPTEE=1 SPMD_SPM_AT_SEL2=0 CTX_INCLUDE_EL2_REGS=0 ENABLE_SME_FOR_NS=0 ENABLE_SME_FOR_SWD=0
 FIPTOOL := $(B)/src/tfa-stock/tools/fiptool/fiptool
 
-$(B)/tfa/.built: $(B)/src/tfa-stock/.stamp mk/tfa.mk
-	@$(STEP) tfa $(MAKE) -C $(B)/src/tfa-stock -j$(JOBS) $(TFA_ARGS) bl1 bl2 bl31 fiptool
+$(B)/tfa/.built $(B)/tfa-ffa/.built: $(B)/%/.built: $(B)/src/tfa-stock/.stamp mk/tfa.mk
+	@$(STEP) $* $(MAKE) -C $(B)/src/tfa-stock -j$(JOBS) $(TFA_ARGS) $(TFA_ARGS_$*) BUILD_BASE=$(@D) bl1 bl2 bl31 fiptool
 	@touch $@
 
-# flash: 256 KiB of bl1, then the image package, to the 64 MiB the machine has. Written aside and renamed, because a
-# running emulator may have the old one mapped.
+# flash,TFA,OPTEE,FIPTOOL-ARGS. 256 KiB of bl1, then the image package, to the 64 MiB the machine has. Written aside and
+# renamed, because a running emulator may have the old one mapped.
+define flash
+@mkdir -p $(@D)
+@$(FIPTOOL) create --tb-fw $(1)/qemu/release/bl2.bin --soc-fw $(1)/qemu/release/bl31.bin \
+	--tos-fw $(2)/core/tee-header_v2.bin --tos-fw-extra1 $(2)/core/tee-pager_v2.bin \
+	--tos-fw-extra2 $(2)/core/tee-pageable_v2.bin $(3) $@.fip
+@cp $(1)/qemu/release/bl1.bin $@.new
+@truncate -s 256K $@.new
+@cat $@.fip >>$@.new
+@truncate -s 64M $@.new
+@rm $@.fip
+@mv $@.new $@
+endef
+
 $(B)/boot/flash-%.bin: $(B)/optee/%/.built $(B)/tfa/.built
-	@mkdir -p $(@D)
-	@$(FIPTOOL) create --tb-fw $(TFA_OUT)/bl2.bin --soc-fw $(TFA_OUT)/bl31.bin \
-		--tos-fw $(B)/optee/$*/core/tee-header_v2.bin --tos-fw-extra1 $(B)/optee/$*/core/tee-pager_v2.bin \
-		--tos-fw-extra2 $(B)/optee/$*/core/tee-pageable_v2.bin $@.fip
-	@cp $(TFA_OUT)/bl1.bin $@.new
-	@truncate -s 256K $@.new
-	@cat $@.fip >>$@.new
-	@truncate -s 64M $@.new
-	@rm $@.fip
-	@mv $@.new $@
+	$(call flash,$(B)/tfa,$(B)/optee/$*)
+
+# Who speaks FF-A is described to TF-A by a manifest.
+$(B)/boot/flash-ffa.bin: $(B)/optee/ffa/.built $(B)/tfa-ffa/.built mk/spmc-manifest.dts
+	@dtc -q -I dts -O dtb -o $(B)/tfa-ffa/manifest.dtb mk/spmc-manifest.dts
+	$(call flash,$(B)/tfa-ffa,$(B)/optee/ffa,--tos-fw-config $(B)/tfa-ffa/manifest.dtb)
