@@ -55,7 +55,7 @@ variant() {
 	[ "$2" = stock ] || [ "$2" = bound ] || bad "$1: stock or bound, not '$2'"
 }
 
-options=() command='' shell='' gdb='' mixed='' timeout='' secure_log=''
+options=() core=bound driver=bound only='' command='' shell='' gdb='' timeout='' secure_log=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--core | --driver | --overlay | --smp | --secure-log | --timeout | --optee-os | --tfa | --linux)
@@ -63,8 +63,9 @@ while [ $# -gt 0 ]; do
 		;;
 	esac
 	case $1 in
-	--stock) options+=(--core stock --driver stock) mixed=1 ;;
-	--core | --driver) variant "$1" "$2"; options+=("$1" "$2") mixed=1; shift ;;
+	--stock) core=stock driver=stock only=1 ;;
+	--core) variant "$1" "$2"; core=$2 only=1; shift ;;
+	--driver) variant "$1" "$2"; driver=$2 only=1; shift ;;
 	--shell) options+=(--shell) shell=1 ;;
 	--overlay) OVERLAY=$(folder "$1" "$2"); options+=(--overlay /ext/overlay); shift ;;
 	--smp) number "$1" "$2" 1 4; options+=("$1" "$2"); shift ;;
@@ -84,9 +85,7 @@ done
 [ -z "$command" ] || [ $# -gt 0 ] || bad "-- needs a command"
 [ -z "$command" ] || [ -z "$shell" ] || bad "--shell or a command, not both"
 if [ -n "$shell" ] && ! [ -t 0 ]; then bad "--shell needs a terminal"; fi
-if [ -z "$command$shell" ] && [ -n "$mixed$gdb" ]; then
-	bad "the demonstration compares both systems; --stock, --core, --driver and --gdb go with a command or --shell"
-fi
+[ -z "$gdb" ] || [ -n "$command$shell" ] || bad "--gdb goes with a command or --shell"
 [ -n "$timeout$shell$gdb" ] || timeout=600
 options+=(--timeout "${timeout:-0}")
 export OVERLAY OPTEE_OS_SRC TFA_SRC LINUX_SRC
@@ -96,18 +95,24 @@ done
 
 "$TOP/scripts/build" || exit 125
 
+# The guest's processes cannot see FILE; they leave a copy where they can.
 # shellcheck disable=SC2317 # called by the trap
 finish() {
-	[ -z "$secure_log" ] || cat "${logs[@]/%//secure-world.log}" >"$secure_log" 2>/dev/null || :
+	[ -z "$secure_log" ] || { cat "$copy" >"$secure_log"; rm -f "$copy"; }
 }
+if [ -n "$secure_log" ]; then
+	mkdir -p "$BUILD/run"
+	copy=$(mktemp "$BUILD/run/.secure-log.XXXXXX")
+	options+=(--secure-log "/build/run/$(basename "$copy")")
+fi
 trap finish EXIT
 # The root's processes live in a pid namespace that dies with the process we start; a signal to us shall end it at once.
 trap 'kill -KILL $child 2>/dev/null; exit 130' TERM HUP
 if [ -n "$command$shell" ]; then
-	logs=("$BUILD/run/last")
-	run=(scripts/boot "${options[@]}" -- "$@")
+	run=(scripts/boot --core "$core" --driver "$driver" "${options[@]}" -- "$@")
+elif [ -n "$only" ]; then
+	run=(scripts/demo --only "$core" "$driver" "${options[@]}")
 else
-	logs=("$BUILD/run/demo-stock" "$BUILD/run/demo-bound")
 	run=(scripts/demo "${options[@]}")
 fi
 "$TOP/scripts/in-root" "${run[@]}" <&0 &
