@@ -57,7 +57,7 @@ $(T)/.optee-off: $(B)/src/optee-bound/.checked scripts/check-series mk/optee.mk
 series-build-linux:
 	$(call linux-make,$(SERIES_TREE),KCFLAGS=-Werror)
 series-build-optee:
-	$(call optee-make,$(SERIES_TREE),$(SERIES_OUT),CFG_WERROR=y $(SERIES_ARGS),$(SERIES_OUT)/core/tee.bin)
+	$(call optee-make,$(SERIES_TREE),$(SERIES_OUT),$(SERIES_ARGS),$(SERIES_OUT)/core/tee.bin)
 
 check-demo: boot-files
 	scripts/demo
