@@ -18,6 +18,14 @@ version() {
 	sed -n "s/^$1 *= *//p" "$TOP/mk/versions.mk"
 }
 
+# cores, kernels: the names of all that can be booted
+cores() {
+	echo stock bound "$(sed -n 's/^CORES = //p' "$TOP/mk/configs.mk")"
+}
+kernels() {
+	echo debian "$(sed -n 's/^KERNELS = //p' "$TOP/mk/kernel.mk")"
+}
+
 # spin NAME LOG START: a line that is redrawn until killed: name, seconds, last line of the log
 spin() {
 	local wheel='.oOo' n=0 tail width

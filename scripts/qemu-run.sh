@@ -16,6 +16,10 @@ row came out as expected.
   --stock             boot the unpatched OP-TEE and the unpatched Linux driver, everything else equal
   --core stock|bound  choose only the OP-TEE, or
   --driver stock|bound  only the Linux driver
+  --core NAME         OP-TEE as bound, with other options: debug, lockdep, pager, bti, kasan, all (binds every TA: what
+                      CFG_CLIENT_BINDING_ALL does) or ffa (called through FF-A, not by SMC)
+  --kernel NAME       debian (the default); or one built from its source: small, which boots sooner and knows FF-A (the
+                      default with --core ffa), or debug, the same with KASAN, lockdep and more that looks for faults
   --shell             an interactive console in the guest (leave it with exit)
   --overlay DIR       copy DIR over the guest's root: your own CA in usr/bin, your own TA in usr/lib/optee_armtz
   --smp N             processors, 1 to 4 (default 2)
@@ -54,18 +58,22 @@ number() { # number OPTION VALUE MIN MAX
 variant() {
 	[ "$2" = stock ] || [ "$2" = bound ] || bad "$1: stock or bound, not '$2'"
 }
+known() { # known OPTION VALUE LIST
+	[[ " $3 " = *" $2 "* ]] || bad "$1: one of ${3// /, }; not '$2'"
+}
 
-options=() core=bound driver=bound only='' command='' shell='' gdb='' timeout='' secure_log=''
+options=() core=bound driver=bound kernel='' only='' command='' shell='' gdb='' timeout='' secure_log=''
 while [ $# -gt 0 ]; do
 	case $1 in
-	--core | --driver | --overlay | --smp | --secure-log | --timeout | --optee-os | --tfa | --linux)
+	--core | --driver | --kernel | --overlay | --smp | --secure-log | --timeout | --optee-os | --tfa | --linux)
 		[ $# -ge 2 ] || bad "$1 needs a value"
 		;;
 	esac
 	case $1 in
 	--stock) core=stock driver=stock only=1 ;;
-	--core) variant "$1" "$2"; core=$2 only=1; shift ;;
+	--core) known "$1" "$2" "$(cores)"; core=$2 only=1; shift ;;
 	--driver) variant "$1" "$2"; driver=$2 only=1; shift ;;
+	--kernel) known "$1" "$2" "$(kernels)"; kernel=$2 only=1; shift ;;
 	--shell) options+=(--shell) shell=1 ;;
 	--overlay) OVERLAY=$(folder "$1" "$2"); options+=(--overlay /ext/overlay); shift ;;
 	--smp) number "$1" "$2" 1 4; options+=("$1" "$2"); shift ;;
@@ -85,6 +93,11 @@ done
 [ -z "$command" ] || [ $# -gt 0 ] || bad "-- needs a command"
 [ -z "$command" ] || [ -z "$shell" ] || bad "--shell or a command, not both"
 if [ -n "$shell" ] && ! [ -t 0 ]; then bad "--shell needs a terminal"; fi
+if [ "$core" = ffa ]; then
+	kernel=${kernel:-small}
+	[ "$kernel" != debian ] || bad "--core ffa: Debian's kernel does not know FF-A, take another --kernel"
+fi
+kernel=${kernel:-debian}
 [ -z "$gdb" ] || [ -n "$command$shell" ] || bad "--gdb goes with a command or --shell"
 [ -n "$timeout$shell$gdb" ] || timeout=600
 options+=(--timeout "${timeout:-0}")
@@ -93,7 +106,9 @@ for v in OPTEE_OS_SRC TFA_SRC LINUX_SRC; do
 	if [ -n "${!v:-}" ]; then printf -v "$v" %s "$(folder "$v" "${!v}")"; fi
 done
 
-"$TOP/scripts/build" || exit 125
+goals=(all "/build/boot/flash-$core.bin")
+[ "$kernel" = debian ] || goals+=("/build/boot/Image-$kernel" "/build/boot/driver-$kernel-$driver.cpio")
+"$TOP/scripts/build" "${goals[@]}" || exit 125
 
 # The guest's processes cannot see FILE; they leave a copy where they can.
 # shellcheck disable=SC2317 # called by the trap
@@ -109,9 +124,9 @@ trap finish EXIT
 # The root's processes live in a pid namespace that dies with the process we start; a signal to us shall end it at once.
 trap 'kill -KILL $child 2>/dev/null; exit 130' TERM HUP
 if [ -n "$command$shell" ]; then
-	run=(scripts/boot --core "$core" --driver "$driver" "${options[@]}" -- "$@")
+	run=(scripts/boot --core "$core" --driver "$driver" --kernel "$kernel" "${options[@]}" -- "$@")
 elif [ -n "$only" ]; then
-	run=(scripts/demo --only "$core" "$driver" "${options[@]}")
+	run=(scripts/demo --only "$core" "$driver" "$kernel" "${options[@]}")
 else
 	run=(scripts/demo "${options[@]}")
 fi
