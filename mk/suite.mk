@@ -2,9 +2,14 @@
 # The regression suite: what it adds to the guest, and the program that judges its runs.
 
 SUITE := $(B)/suite
-SUITE_SOURCES := $(call cargo-sources,core/abi core/policy ta/kit ta/probe ta/proto host/identity host/raw host/test)
-$(SUITE)/.built: $(SUITE_SOURCES) $(B)/ta/.built scripts/build-suite mk/suite.mk
-	@$(STEP) suite-guest scripts/build-suite $(@D)
+SUITE_SOURCES := $(call cargo-sources,core/abi core/policy ta/proto host/identity host/raw host/test)
+$(SUITE)/.program: $(SUITE_SOURCES) scripts/build-suite mk/suite.mk
+	@$(STEP) suite-program scripts/build-suite $(@D) program
+	@touch $@
+
+# After the other TAs, which notice a new dev kit.
+$(SUITE)/.probes: $(call cargo-sources,core/abi ta/kit ta/probe ta/proto) $(B)/ta/.built scripts/build-suite mk/suite.mk
+	@$(STEP) suite-probes scripts/build-suite $(@D) probes
 	@touch $@
 
 $(SUITE)/suite-report: $(SUITE_SOURCES) $(call cargo-sources,host/test-report) mk/suite.mk
@@ -13,4 +18,4 @@ $(SUITE)/suite-report: $(SUITE_SOURCES) $(call cargo-sources,host/test-report) m
 	@cp $(B)/target/release/suite-report $@
 
 .PHONY: suite
-suite: boot-files $(SUITE)/.built $(SUITE)/suite-report
+suite: boot-files $(SUITE)/.program $(SUITE)/.probes $(SUITE)/suite-report

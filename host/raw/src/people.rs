@@ -19,7 +19,8 @@ use std::process::exit;
 pub struct Person {
     /// The user's number; the group of the same number is the user's own.
     pub uid: u32,
-    groups: &'static [u32],
+    /// The groups, the own one among them.
+    pub groups: &'static [u32],
 }
 
 /// The group that the owner is a member of.

@@ -183,7 +183,9 @@ pub fn receive_fd(socket: BorrowedFd<'_>) -> nix::Result<Option<OwnedFd>> {
 }
 
 /// Takes a file descriptor out of another process, as a debugger may.
-pub fn take_fd(pid: nix::unistd::Pid, fd: BorrowedFd<'_>) -> nix::Result<OwnedFd> {
+///
+/// `fd` is the number it has there.
+pub fn take_fd(pid: nix::unistd::Pid, fd: RawFd) -> nix::Result<OwnedFd> {
     let owned = |result: libc::c_long| {
         let fd = nix::errno::Errno::result(result)?;
         // SAFETY: the kernel has just made it for us; nobody else knows it.
@@ -191,7 +193,7 @@ pub fn take_fd(pid: nix::unistd::Pid, fd: BorrowedFd<'_>) -> nix::Result<OwnedFd
     };
     // SAFETY: takes numbers only.
     let process = owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })?;
-    let (process, fd) = (process.as_raw_fd(), fd.as_raw_fd());
+    let process = process.as_raw_fd();
     // SAFETY: takes numbers only.
     owned(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process, fd, 0) })
 }
@@ -265,4 +267,12 @@ impl Drop for SharedMemory {
         let unmapped = unsafe { munmap(self.map, self.size.get()) };
         debug_assert_eq!(unmapped, Ok(()));
     }
+}
+
+/// A descriptor that this program was started with and that nothing in it uses yet.
+pub fn inherited_fd(fd: RawFd) -> nix::Result<OwnedFd> {
+    // SAFETY: only reads a flag of it, and fails if there is no such descriptor.
+    nix::errno::Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFD) })?;
+    // SAFETY: it exists, and the caller knows that nobody else uses it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

@@ -1,1 +1,84 @@
-fn main(){}
+// SPDX-License-Identifier: BSD-2-Clause
+//! The regression suite: cases that attack every rule of client binding and inject
+//! faults, on whatever stack is booted.
+
+#![forbid(unsafe_code)]
+
+mod bench;
+mod cases;
+mod runner;
+mod stats;
+mod world;
+
+use clap::{Parser, ValueEnum};
+use client_binding_test::Stack;
+use std::process::ExitCode;
+
+/// Attacks every rule of client binding, injects faults, and looks for leaks
+///
+/// Must be started as root in a system with /dev/tee0, tee-supplicant and the probe
+/// TAs. Exit status: 0 if every case ended as it should on the stack that was named, 1
+/// if not, 2 if there is no such case.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// Only cases with this number, with this rule (B11), or with this text in their
+    /// name; the first digit of a number and x for the others takes a whole chapter (2xxx)
+    filters: Vec<String>,
+    /// Print the cases instead of running them
+    #[arg(long)]
+    list: bool,
+    /// What is booted: stock, bound, stock-core (and the bound driver) or stock-driver
+    /// (and the bound core)
+    #[arg(long, default_value = "bound", value_parser = Stack::named)]
+    expect: Stack,
+    /// Also the long cases, and many rounds of the others
+    #[arg(long)]
+    full: bool,
+    /// Run everything so often
+    #[arg(long, default_value_t = 1)]
+    repeat: u32,
+    /// What every random choice comes from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How to print what happens
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// What a case runs in another program of its own, for example a set-user-id one
+    #[arg(long, hide = true, num_args = 2, value_names = ["FD", "SESSION"])]
+    invoke_on: Option<Vec<u32>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if let Some(numbers) = &args.invoke_on {
+        return cases::invoke_on(numbers);
+    }
+    let chosen = cases::choose(&args.filters);
+    if chosen.is_empty() {
+        eprintln!("binding-test: no case is meant by that: see --list");
+        return ExitCode::from(2);
+    }
+    if args.list {
+        for case in chosen {
+            println!("{case}");
+        }
+        return ExitCode::SUCCESS;
+    }
+    match runner::run(&args, &chosen) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("binding-test: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

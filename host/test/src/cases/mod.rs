@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The cases, by chapter: 1 who may do what, 2 ways of a descriptor, 3 release, 4 faults,
+//! 5 races, 8 neighbours. Chapter 6, hostile messages, needs a driver of its own.
+
+mod faults;
+mod matrix;
+mod neighbours;
+mod races;
+mod release;
+mod travel;
+
+use crate::bench::Bench;
+use anyhow::Result;
+use client_binding_test::{Planned, Proves};
+use std::fmt;
+pub(crate) use travel::invoke_on;
+
+/// A case.
+pub(crate) struct Case {
+    pub(crate) number: u32,
+    pub(crate) name: &'static str,
+    /// The rules it shows.
+    pub(crate) rules: &'static [u32],
+    pub(crate) proves: Proves,
+    /// It is about bound TAs alone.
+    pub(crate) bound: bool,
+    /// Only when there is time.
+    pub(crate) long: bool,
+    /// After that long it hangs.
+    pub(crate) seconds: u64,
+    /// Says what it saw; nothing if it cannot run here.
+    pub(crate) play: fn(&Bench) -> Result<Option<String>>,
+}
+
+impl Case {
+    const fn new(
+        number: u32,
+        name: &'static str,
+        rules: &'static [u32],
+        proves: Proves,
+        play: fn(&Bench) -> Result<Option<String>>,
+    ) -> Self {
+        Self {
+            number,
+            name,
+            rules,
+            proves,
+            bound: false,
+            long: false,
+            seconds: 60,
+            play,
+        }
+    }
+
+    /// An attack.
+    const fn refusal(
+        number: u32,
+        name: &'static str,
+        rules: &'static [u32],
+        play: fn(&Bench) -> Result<Option<String>>,
+    ) -> Self {
+        Self::new(number, name, rules, Proves::Refusal, play)
+    }
+
+    /// What works everywhere.
+    const fn service(
+        number: u32,
+        name: &'static str,
+        rules: &'static [u32],
+        play: fn(&Bench) -> Result<Option<String>>,
+    ) -> Self {
+        Self::new(number, name, rules, Proves::Service, play)
+    }
+
+    /// It needs a bound TA.
+    const fn bound(mut self) -> Self {
+        self.bound = true;
+        self
+    }
+
+    /// Only when there is time.
+    const fn long(mut self) -> Self {
+        self.long = true;
+        self
+    }
+
+    pub(crate) fn planned(&self) -> Planned {
+        Planned {
+            number: self.number,
+            name: self.name.into(),
+            rules: self.rules.into(),
+            proves: self.proves,
+        }
+    }
+
+    fn is_meant(&self, filter: &str) -> bool {
+        let number = self.number.to_string();
+        let digits = filter.trim_end_matches('x');
+        if let Some(rule) = filter.strip_prefix('B').and_then(|rule| rule.parse().ok()) {
+            self.rules.contains(&rule)
+        } else if digits.parse::<u32>().is_ok() {
+            filter.len() == number.len() && number.starts_with(digits)
+        } else {
+            self.name.to_lowercase().contains(&filter.to_lowercase())
+        }
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rules: Vec<_> = self.rules.iter().map(|rule| format!("B{rule}")).collect();
+        let proves = match self.proves {
+            Proves::Refusal => "refusal",
+            Proves::Service => "service",
+        };
+        let long = if self.long { " (with --full)" } else { "" };
+        let (number, rules) = (self.number, rules.join(","));
+        write!(f, "{number} {proves} {rules:14} {}{long}", self.name)
+    }
+}
+
+/// All cases that one of the filters means, or all there are without filters.
+pub(crate) fn choose(filters: &[String]) -> Vec<&'static Case> {
+    let chapters = [
+        matrix::CASES,
+        travel::CASES,
+        release::CASES,
+        faults::CASES,
+        races::CASES,
+        neighbours::CASES,
+        faults::LAST,
+    ];
+    let meant =
+        |case: &&Case| filters.is_empty() || filters.iter().any(|filter| case.is_meant(filter));
+    chapters.into_iter().flatten().filter(meant).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_of_the_running_system_has_a_case() {
+        let cases = choose(&[]);
+        // B15 is about bytes of a build; B16's log is read on the host.
+        for rule in (1..=18).filter(|rule| ![15, 16].contains(rule)) {
+            assert!(
+                cases.iter().any(|case| case.rules.contains(&rule)),
+                "B{rule}"
+            );
+        }
+    }
+
+    #[test]
+    fn numbers_are_unique_and_filters_find_them() {
+        let cases = choose(&[]);
+        for (i, case) in cases.iter().enumerate() {
+            assert!(cases[..i].iter().all(|other| other.number != case.number));
+            assert!(case.is_meant(&case.number.to_string()));
+        }
+        assert!(
+            choose(&["2xxx".into()])
+                .iter()
+                .all(|case| case.number / 1000 == 2)
+        );
+        assert!(
+            choose(&["B11".into()])
+                .iter()
+                .all(|case| case.rules.contains(&11))
+        );
+        assert!(choose(&["no such text".into()]).is_empty());
+    }
+}

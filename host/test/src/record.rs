@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+use serde::{Deserialize, Serialize};
+
+/// Which halves of the system know of client binding, and so what to expect of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stack {
+    /// Neither.
+    Stock,
+    /// Both.
+    Bound,
+    /// The driver does, the core does not.
+    StockCore,
+    /// The core does, the driver does not.
+    StockDriver,
+}
+
+impl Stack {
+    /// Every stack.
+    pub const ALL: [Self; 4] = [Self::Stock, Self::Bound, Self::StockCore, Self::StockDriver];
+
+    /// As people write it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Stock => "stock",
+            Self::Bound => "bound",
+            Self::StockCore => "stock-core",
+            Self::StockDriver => "stock-driver",
+        }
+    }
+
+    /// The stack of that name.
+    pub fn named(word: &str) -> Result<Self, String> {
+        let stack = Self::ALL.into_iter().find(|stack| stack.word() == word);
+        stack.ok_or_else(|| format!("{word:?} is none of stock, bound, stock-core, stock-driver"))
+    }
+
+    /// Whether claims are made and verified.
+    pub const fn verifies(self) -> bool {
+        matches!(self, Self::Bound)
+    }
+
+    /// Whether a bound TA can be opened by a client in Linux at all (B13).
+    pub const fn opens_bound(self) -> bool {
+        !matches!(self, Self::StockDriver)
+    }
+}
+
+/// What a case shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Proves {
+    /// An attack: refused where claims are verified. Everywhere else it must succeed, or
+    /// the case is broken.
+    Refusal,
+    /// What works everywhere.
+    Service,
+}
+
+/// A case that will run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// Its number.
+    pub number: u32,
+    /// What it shows.
+    pub name: String,
+    /// The rules it shows, by number.
+    pub rules: Vec<u32>,
+    /// How it shows them.
+    pub proves: Proves,
+}
+
+/// How a case ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// As it should.
+    Ok,
+    /// It is about a bound TA, which cannot be opened on this stack; that was seen.
+    Closed,
+    /// It needs something that is not there.
+    Skipped,
+    /// Not as it should.
+    Fail,
+}
+
+/// One line of the guest's output for machines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub enum Event {
+    /// What will run.
+    Plan {
+        /// Where.
+        stack: Stack,
+        /// What every random choice comes from.
+        seed: u64,
+        /// The cases in their order.
+        cases: Vec<Planned>,
+    },
+    /// A case starts.
+    Start {
+        /// Its number.
+        number: u32,
+    },
+    /// A case ended.
+    End {
+        /// Its number.
+        number: u32,
+        /// How.
+        verdict: Verdict,
+        /// What was seen.
+        detail: String,
+        /// How long it took.
+        millis: u64,
+    },
+    /// All cases ended.
+    Done,
+}
+
+/// Reads a run. Text before and after is ignored, a line that is half an event is not.
+pub fn parse(text: &str) -> Result<Vec<Event>, String> {
+    let lines = text.lines().enumerate();
+    lines
+        .filter(|(_, line)| line.starts_with('{'))
+        .map(|(index, line)| {
+            serde_json::from_str(line).map_err(|error| format!("line {}: {error}", index + 1))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stacks_are_named_as_in_json() {
+        for stack in Stack::ALL {
+            let json = serde_json::to_string(&stack).unwrap();
+            assert_eq!(json.trim_matches('"'), stack.word());
+            assert_eq!(Stack::named(stack.word()), Ok(stack));
+        }
+        assert!(Stack::named("Bound").is_err());
+    }
+
+    #[test]
+    fn events_survive_the_way_to_the_host() {
+        let events = [
+            Event::Start { number: 1 },
+            Event::End {
+                number: 1,
+                verdict: Verdict::Fail,
+                detail: "it\nwas \"so\"".into(),
+                millis: 3,
+            },
+            Event::Done,
+        ];
+        let mut text = "noise\n".to_owned();
+        for event in &events {
+            text += &(serde_json::to_string(event).unwrap() + "\n");
+        }
+        assert_eq!(parse(&text).unwrap(), events);
+        assert!(parse(&text[..text.len() - 3]).is_err(), "cut short");
+    }
+}
