@@ -35,7 +35,7 @@ $(B)/%/libclient_binding_glue.a: $(GLUE_SOURCES) $(B)/%-sysroot/.built mk/glue.m
 	@mkdir -p $(@D)
 	@CARGO_HOME=$(B)/cargo $(GLUE_ENV_$*) \
 		CARGO_TARGET_AARCH64_UNKNOWN_NONE_SOFTFLOAT_RUSTFLAGS='--sysroot=$(B)/$*-sysroot $(GLUE_RUSTFLAGS) $(GLUE_RUSTFLAGS_$*)' \
-		$(STEP) $* cargo build --locked --release -p client-binding-glue --target $(GLUE_TARGET) --target-dir $(B)/$*-target
+		$(STEP) $* cargo build $(GLUE_MANIFEST_$*) --locked --release -p client-binding-glue --target $(GLUE_TARGET) --target-dir $(B)/$*-target
 	@cd $(@D) && rm -rf objects && mkdir objects && cd objects && \
 		aarch64-linux-gnu-ar x $(B)/$*-target/$(GLUE_TARGET)/release/$(@F) && \
 		aarch64-linux-gnu-objcopy --wildcard --keep-global-symbol='client_binding_*' client_binding_glue-*.o glue.o && \

@@ -49,4 +49,5 @@ include mk/rust.mk
 include mk/guest.mk
 include mk/configs.mk
 include mk/suite.mk
+include mk/mutants.mk
 -include mk/test.mk
