@@ -18,20 +18,20 @@ $(B)/boot/ta-%.cpio: $(B)/ta/.built mk/guest.mk
 	@cp $(B)/ta/$*/*.ta $(G)/ta-$*/usr/lib/optee_armtz/
 	@$(call pack,$(G)/ta-$*,$@)
 
-# Clients. optee-teec looks for libteec in one folder only, Debian's is in another.
-export OPTEE_CLIENT_EXPORT := $(B)/libteec
+# Clients: programs for the guest. optee-teec looks for libteec in one folder only, Debian's is in another.
+CLIENTS := $(B)/clients
+$(CLIENTS)/.built check-clippy-clients: export OPTEE_CLIENT_EXPORT := $(B)/libteec
 $(B)/libteec/.copied: /usr/lib/aarch64-linux-gnu/libteec.so
 	@rm -rf $(@D); mkdir -p $(@D)/usr
 	@mkdir $(@D)/usr/lib; cp -a /usr/lib/aarch64-linux-gnu/libteec.so* $(@D)/usr/lib
 	@touch $@
 
-# Programs for the guest, and the one that prints the demonstration's table here.
-CLIENTS := $(B)/clients
 CLIENT_SOURCES := $(call cargo-sources,host ta/proto core/abi)
 $(CLIENTS)/.built: $(CLIENT_SOURCES) $(B)/libteec/.copied scripts/build-clients mk/rust.mk
 	@$(STEP) clients scripts/build-clients $(@D) client-binding-ca client-binding-demo
 	@touch $@
 
+# What prints the demonstration's table, here.
 $(B)/demo-report: $(CLIENT_SOURCES) mk/rust.mk
 	@$(STEP) demo-report cargo build --locked --release --target-dir $(B)/target -p client-binding-demo-report
 	@cp $(B)/target/release/demo-report $@
