@@ -14,6 +14,7 @@ use std::io::IoSliceMut;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicU32;
 
 /// The parameters of an operation.
 pub type Params = [Param; 4];
@@ -247,6 +248,13 @@ impl SharedMemory {
         }
     }
 
+    /// All of it, in words that anybody may change at any time.
+    pub fn words(&self) -> &[AtomicU32] {
+        let start = self.map.as_ptr().cast();
+        // SAFETY: the mapping has that size, begins with a page and lives as long as we do.
+        unsafe { std::slice::from_raw_parts(start, self.size.get() / size_of::<AtomicU32>()) }
+    }
+
     /// What is in it now.
     pub fn read(&self) -> Vec<u8> {
         let start = self.map.as_ptr().cast::<u8>();
@@ -263,7 +271,7 @@ impl SharedMemory {
 
 impl Drop for SharedMemory {
     fn drop(&mut self) {
-        // SAFETY: our own mapping; no reference into it was given away.
+        // SAFETY: our own mapping; references into it have ended.
         let unmapped = unsafe { munmap(self.map, self.size.get()) };
         debug_assert_eq!(unmapped, Ok(()));
     }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The cases, by chapter: 1 who may do what, 2 ways of a descriptor, 3 release, 4 faults,
-//! 5 races, 8 neighbours. Chapter 6, hostile messages, needs a driver of its own.
+//! 5 races, 6 hostile messages (with a driver of their own), 8 neighbours.
 
 mod faults;
+mod hostile;
 mod matrix;
 mod neighbours;
 mod races;
@@ -127,6 +128,7 @@ pub(crate) fn choose(filters: &[String]) -> Vec<&'static Case> {
         release::CASES,
         faults::CASES,
         races::CASES,
+        hostile::CASES,
         neighbours::CASES,
         faults::LAST,
     ];
