@@ -2,7 +2,7 @@
 # make test: each check is a goal check-NAME; scripts/run-checks runs them all and counts.
 
 CHECKS := build format clippy clippy-clients clippy-tas clippy-glue host-tests shell glue \
-	linux-style linux-series optee-style optee-series optee-off demo mixes
+	linux-style linux-series optee-style optee-series optee-off clients demo mixes
 T := $(B)/test
 .PHONY: test $(CHECKS:%=check-%)
 test:
@@ -29,7 +29,7 @@ check-host-tests:
 
 check-shell:
 	shellcheck -x $$(grep -lE '^#!/bin/(ba)?sh' scripts/* .ci/run)
-	shellcheck -s sh guest/init
+	shellcheck -s sh guest/init guest/check-clients
 
 # Style, as each project's own checker sees it; it reads its rules from the folder it is started in.
 CHECKPATCH := perl $(B)/src/linux-stock/scripts/checkpatch.pl
@@ -58,6 +58,9 @@ series-build-linux:
 	$(call linux-make,$(SERIES_TREE),KCFLAGS=-Werror)
 series-build-optee:
 	$(call optee-make,$(SERIES_TREE),$(SERIES_OUT),$(SERIES_ARGS),$(SERIES_OUT)/core/tee.bin)
+
+check-clients: boot-files
+	scripts/boot --name clients -- sh -c "$$(cat guest/check-clients)"
 
 check-demo: boot-files
 	scripts/demo
