@@ -50,4 +50,5 @@ include mk/guest.mk
 include mk/configs.mk
 include mk/suite.mk
 include mk/mutants.mk
+include mk/rng.mk
 -include mk/test.mk
