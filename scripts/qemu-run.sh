@@ -108,7 +108,7 @@ done
 
 goals=(all "/build/boot/flash-$core.bin")
 [ "$kernel" = debian ] || goals+=("/build/boot/Image-$kernel" "/build/boot/driver-$kernel-$driver.cpio")
-"$TOP/scripts/build" "${goals[@]}" || exit 125
+"$TOP/scripts/build" -s "${goals[@]}" >&2 || exit 125
 
 # The guest's processes cannot see FILE; they leave a copy where they can.
 # shellcheck disable=SC2317 # called by the trap
