@@ -11,7 +11,7 @@ use client_binding_raw::sys::{Param, Params};
 use client_binding_raw::{Answer, Login, Session, Tee};
 use client_binding_test::Stack;
 use nix::errno::Errno;
-use std::cell::RefCell;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,10 +19,24 @@ use std::time::{Duration, Instant};
 pub(crate) struct Bench {
     pub(crate) stack: Stack,
     pub(crate) full: bool,
-    pub(crate) random: RefCell<fastrand::Rng>,
+    random: Mutex<fastrand::Rng>,
 }
 
 impl Bench {
+    pub(crate) fn new(stack: Stack, full: bool, seed: u64) -> Self {
+        let random = Mutex::new(fastrand::Rng::with_seed(seed));
+        Self {
+            stack,
+            full,
+            random,
+        }
+    }
+
+    /// Where every random choice comes from.
+    pub(crate) fn random(&self) -> MutexGuard<'_, fastrand::Rng> {
+        self.random.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether claims are made and verified.
     pub(crate) fn verifies(&self) -> bool {
         self.stack.verifies()

@@ -8,6 +8,7 @@ mod bench;
 mod cases;
 mod runner;
 mod stats;
+mod supplicant;
 mod world;
 
 use clap::{Parser, ValueEnum};

@@ -6,6 +6,7 @@
 use crate::bench::{Bench, flavour};
 use crate::cases::Case;
 use crate::stats::{Snapshot, Stats};
+use crate::supplicant;
 use crate::world::{OWNER, Process};
 use crate::{Args, Format};
 use anyhow::{Result, ensure};
@@ -15,7 +16,6 @@ use client_binding_test::{Event, Planned, Verdict};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, geteuid, setpgid};
-use std::cell::RefCell;
 use std::io::{Write, stdout};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -42,13 +42,7 @@ pub(crate) fn run(args: &Args, cases: &[&'static Case]) -> Result<bool> {
     })?;
     warm_up()?;
     for round in 0..args.repeat {
-        let bench = Bench {
-            stack: args.expect,
-            full: args.full,
-            random: RefCell::new(fastrand::Rng::with_seed(
-                args.seed.wrapping_add(round.into()),
-            )),
-        };
+        let bench = Bench::new(args.expect, args.full, args.seed.wrapping_add(round.into()));
         for case in &cases {
             out.start(case)?;
             let start = Instant::now();
@@ -98,6 +92,10 @@ fn judge(case: &'static Case, bench: &Bench) -> Ended {
     let mut ended = play(case, bench);
     if ended.stuck {
         return ended;
+    }
+    // It may have ended with a client that was killed.
+    if let Err(error) = supplicant::revive() {
+        return Ended::fail(format!("{}; {error:#}", ended.detail));
     }
     if let Err(error) = no_leak(&before) {
         ended.verdict = Verdict::Fail;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use uuid::Uuid;
 
-const STATS: TaUuid = TaUuid {
+pub(crate) const STATS: TaUuid = TaUuid {
     text: "d96a5b40-e2c7-b1af-8794-1002a5d5c61b",
     octets: *uuid::uuid!("d96a5b40-e2c7-b1af-8794-1002a5d5c61b").as_bytes(),
 };

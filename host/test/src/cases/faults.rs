@@ -1,3 +1,497 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Clients that die, TAs that panic, a supplicant that goes, memory that ends: the next
+//! client is served, whoever it is, and the rules of ownership hold.
+
 use super::Case;
-pub(super) const CASES: &[Case] = &[];
-pub(super) const LAST: &[Case] = &[];
+use crate::bench::{Bench, Seat, died, eventually, flavour, opening, visit};
+use crate::stats::Stats;
+use crate::supplicant;
+use crate::world::{OWNER, Process, ROOT, STRANGER, let_person};
+use anyhow::{Context, Result, bail, ensure};
+use client_binding_proto::probe::{Command, Flavour, Kind, Opening, REFUSED};
+use client_binding_raw::{Answer, Login, Tee};
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const OUT_OF_MEMORY: u32 = 0xffff_000c;
+
+pub(super) const CASES: &[Case] = &[
+    Case::service(
+        4001,
+        "The owner is killed while the TA opens",
+        &[5, 6, 11],
+        |b| {
+            killed(b, 150, |tee, ta| {
+                let how = opening(Opening::Serve, 100);
+                let _ = tee.open_with(ta.uuid, Login::User, how);
+                Ok(())
+            })
+        },
+    ),
+    Case::service(
+        4002,
+        "The owner is killed inside a command",
+        &[5, 11],
+        |b| {
+            killed(b, 300, |tee, ta| {
+                Seat::on(tee, ta, Login::User)?.command(Command::Wait, 1000);
+                Ok(())
+            })
+        },
+    ),
+    Case::service(
+        4003,
+        "The owner is killed while the TA asks the supplicant",
+        &[5, 11],
+        |b| {
+            killed(b, 300, |tee, ta| {
+                Seat::on(tee, ta, Login::User)?.command(Command::Supplicant, 100);
+                Ok(())
+            })
+        },
+    ),
+    Case::service(
+        4004,
+        "The owner is killed while it opens and closes",
+        &[5, 6, 11],
+        |b| {
+            killed(b, 300, |tee, ta| {
+                // Another session keeps the TA loaded, so that closing is what takes time.
+                let seat = Seat::on(tee, ta, Login::User)?;
+                loop {
+                    let session = seat.tee.open(ta.uuid, Login::User)?;
+                    seat.tee.close(session)?;
+                }
+            })
+        },
+    ),
+    Case::service(
+        4011,
+        "The TA refuses the first open: it owns nothing",
+        &[6],
+        refused_open,
+    ),
+    Case::refusal(
+        4012,
+        "The TA refuses a further open: the owner stays",
+        &[5, 6],
+        refused_further,
+    )
+    .bound(),
+    Case::service(
+        4013,
+        "The TA panics in the first open: it owns nothing",
+        &[6, 18],
+        |b| {
+            for_kinds(b, |ta| {
+                let answer =
+                    Tee::connect()?.open_with(ta.uuid, Login::User, opening(Opening::Panic, 0));
+                died(answer.err().context("it opened")?)
+            })
+        },
+    ),
+    Case::service(4014, "The TA panics in a command", &[5, 18], |b| {
+        for_kinds(b, |ta| Seat::take(ta, Login::User)?.crash())
+    }),
+    Case::service(4015, "The TA panics while it closes", &[5, 11, 18], |b| {
+        for_kinds(b, |ta| {
+            let seat = Seat::take(ta, Login::User)?;
+            seat.command(Command::PanicAtClose, 0).values()?;
+            seat.close()
+        })
+    }),
+    Case::service(
+        4016,
+        "The TA panics in a further open of its owner",
+        &[18],
+        |b| {
+            for_kinds(b, |ta| {
+                let seat = Seat::take(ta, Login::User)?;
+                let how = opening(Opening::Panic, 0);
+                let answer = match seat.tee.open_with(ta.uuid, Login::User, how) {
+                    Err(answer) if ta.kind != Kind::Single => answer,
+                    // One session at a time.
+                    Err(answer) => {
+                        ensure!(answer.code() == Some(0xffff_000d), "{answer}");
+                        seat.command(Command::Panic, 0)
+                    }
+                    Ok(_) => bail!("it opened"),
+                };
+                died(answer)
+            })
+        },
+    ),
+    Case::refusal(
+        4017,
+        "A panicked instance keeps its owner, its replacement gets another",
+        &[18],
+        replaced,
+    )
+    .bound(),
+    Case::service(
+        4021,
+        "As many sessions as the heap allows",
+        &[11],
+        all_sessions,
+    ),
+    Case::service(
+        4022,
+        "As many instances as the TAs' memory allows",
+        &[11],
+        all_instances,
+    )
+    .long(),
+    Case::service(
+        4023,
+        "More commands at once than threads",
+        &[11],
+        all_threads,
+    ),
+    Case::service(
+        4024,
+        "Thousands of opens, one after another",
+        &[11],
+        many_opens,
+    ),
+    Case::service(
+        4031,
+        "The supplicant dies and comes back",
+        &[11],
+        supplicant_dies,
+    ),
+];
+
+/// These come last: they take the TEE away for a while.
+pub(super) const LAST: &[Case] = &[Case::service(
+    4091,
+    "The driver is unloaded with sessions open",
+    &[11],
+    unload,
+)];
+
+/// The owner is killed at a random moment of what it does, over and over.
+fn killed(
+    bench: &Bench,
+    within_millis: u64,
+    act: impl Fn(Tee, &'static Flavour) -> Result<()>,
+) -> Result<Option<String>> {
+    let ta = flavour(Kind::Shared, bench.stack.opens_bound());
+    let rounds = bench.rounds(8, 500);
+    let _keeper = supplicant::Keeper::start()?;
+    for nth in 0..rounds {
+        let mut victim = Process::start(|line| {
+            OWNER.be()?;
+            let tee = Tee::connect()?;
+            line.go()?;
+            act(tee, ta)
+        })?;
+        victim.line.wait()?;
+        let moment = bench.random().u64(0..within_millis * 1000);
+        thread::sleep(Duration::from_micros(moment));
+        victim.kill()?;
+        victim.reap()?;
+        next_is_served(ta).with_context(|| format!("round {nth}, killed after {moment} us"))?;
+    }
+    Ok(Some(format!("{rounds} rounds, the next client is served")))
+}
+
+/// Another user opens: the first of a new instance.
+fn next_is_served(ta: &'static Flavour) -> Result<()> {
+    let stats = Stats::open()?;
+    eventually(&stats, "released", |now| now.instances_of(ta.uuid) == 0)?;
+    let answer = visit(STRANGER, ta, Login::User)?;
+    ensure!(answer.is_success(), "the next client: {answer}");
+    Ok(())
+}
+
+/// Something ends the owner's instance of every kind; another user must be served then.
+fn for_kinds(
+    bench: &Bench,
+    end: impl Fn(&'static Flavour) -> Result<()>,
+) -> Result<Option<String>> {
+    let bound: &[bool] = if bench.stack.opens_bound() {
+        &[false, true]
+    } else {
+        &[false]
+    };
+    let mut seen = 0;
+    for kind in Kind::ALL {
+        for &bound in bound {
+            let ta = flavour(kind, bound);
+            let_person(OWNER, || end(ta)).with_context(|| ta.name)?;
+            let_person(STRANGER, || {
+                let seat = Seat::take(ta, Login::User).context("the next client")?;
+                ensure!(seat.status()?.sessions == 1, "it is the old instance");
+                if kind == Kind::Kept {
+                    seat.crash()
+                } else {
+                    Ok(())
+                }
+            })
+            .with_context(|| ta.name)?;
+            seen += 1;
+        }
+    }
+    Ok(Some(format!(
+        "{seen} kinds of TA, the next client is served in a new instance"
+    )))
+}
+
+fn refuse(tee: &Tee, ta: &Flavour) -> Result<()> {
+    match tee.open_with(ta.uuid, Login::User, opening(Opening::Refuse, 0)) {
+        Err(Answer::Tee {
+            ret: REFUSED,
+            origin: 4,
+            ..
+        }) => Ok(()),
+        other => bail!("the TA should have refused, not {other:?}"),
+    }
+}
+
+fn refused_open(bench: &Bench) -> Result<Option<String>> {
+    for kind in Kind::ALL {
+        let ta = flavour(kind, bench.stack.opens_bound());
+        let_person(OWNER, || refuse(&Tee::connect()?, ta))?;
+        let_person(STRANGER, || {
+            let seat = Seat::take(ta, Login::User).with_context(|| ta.name)?;
+            if kind == Kind::Kept {
+                seat.crash()
+            } else {
+                Ok(())
+            }
+        })?;
+    }
+    Ok(Some("the next client is served".into()))
+}
+
+fn refused_further(bench: &Bench) -> Result<Option<String>> {
+    let mut seen = String::new();
+    for kind in [Kind::Shared, Kind::Kept] {
+        let ta = flavour(kind, true);
+        let seat = Seat::owned(ta, Login::User)?;
+        refuse(&seat.tee, ta)?;
+        let answer = visit(STRANGER, ta, Login::User)?;
+        bench.attacked(answer)?;
+        seen = answer.to_string();
+        let answer = visit(OWNER, ta, Login::User)?;
+        ensure!(answer.is_success(), "the owner again: {answer}");
+        if kind == Kind::Kept {
+            // Without any session the instance and its owner stay; a failed open changes nothing.
+            seat.close()?;
+            refuse(&Tee::connect()?, ta)?;
+            bench.attacked(visit(STRANGER, ta, Login::User)?)?;
+            Seat::take(ta, Login::User)?.crash()?;
+        }
+    }
+    Ok(Some(seen))
+}
+
+fn replaced(bench: &Bench) -> Result<Option<String>> {
+    let mut seen = String::new();
+    for kind in [Kind::Shared, Kind::Kept] {
+        let ta = flavour(kind, true);
+        let seat = Seat::owned(ta, Login::User)?;
+        let other = seat.tee.open(ta.uuid, Login::User)?;
+        died(seat.command(Command::Panic, 0))?;
+        died(seat.ask())?;
+        died(crate::bench::ask(&seat.tee, other))?;
+        // The old instance lives as long as its sessions; the new one is another user's.
+        let next = let_person(STRANGER, || {
+            let answer = seat.ask();
+            let next = Seat::take(ta, Login::User).context("the next client")?;
+            let owner_again = Tee::connect()?.open(ta.uuid, Login::User);
+            ensure!(
+                owner_again.is_ok(),
+                "the new owner's second session: {owner_again:?}"
+            );
+            if kind == Kind::Kept {
+                next.crash()?;
+            }
+            Ok(answer)
+        })?;
+        if bench.verifies() {
+            ensure!(next.is_denied(), "the stranger in the dead session: {next}");
+        } else {
+            died(next)?;
+        }
+        seen = next.to_string();
+        seat.close()?;
+    }
+    Ok(Some(seen))
+}
+
+fn all_sessions(bench: &Bench) -> Result<Option<String>> {
+    let ta = flavour(Kind::Shared, bench.stack.opens_bound());
+    let mut most = 0;
+    for _ in 0..2 {
+        let seat = Seat::owned(ta, Login::User)?;
+        let mut sessions = Vec::new();
+        let error = loop {
+            match seat.tee.open(ta.uuid, Login::User) {
+                Ok(session) => sessions.push(session),
+                Err(error) => break error,
+            }
+            ensure!(sessions.len() < 20_000, "there is no end");
+        };
+        ensure!(error.code() == Some(OUT_OF_MEMORY), "the end is: {error}");
+        // With a little room again the TEE goes on; without any, it may have to end a TA.
+        for session in sessions.drain(sessions.len() - 8..) {
+            seat.tee.close(session)?;
+        }
+        seat.works()?;
+        for &session in &sessions {
+            seat.tee.close(session)?;
+        }
+        ensure!(sessions.len() > 100, "only {} sessions", sessions.len());
+        ensure!(
+            most == 0 || sessions.len() + 4 > most,
+            "{most}, then {}",
+            sessions.len()
+        );
+        most = sessions.len();
+    }
+    Ok(Some(format!("{most} sessions, twice")))
+}
+
+fn all_instances(bench: &Bench) -> Result<Option<String>> {
+    let ta = flavour(Kind::Private, bench.stack.opens_bound());
+    OWNER.act()?;
+    let mut most = 0;
+    for _ in 0..2 {
+        let tee = Tee::connect()?;
+        let mut count = 0;
+        let error = loop {
+            match tee.open(ta.uuid, Login::User) {
+                Ok(_) => count += 1,
+                Err(error) => break error,
+            }
+        };
+        ensure!(error.code() == Some(OUT_OF_MEMORY), "the end is: {error}");
+        ensure!(count > 4, "only {count} instances");
+        ensure!(most == 0 || count == most, "{most}, then {count}");
+        most = count;
+    }
+    Ok(Some(format!("{most} instances, twice")))
+}
+
+fn all_threads(_: &Bench) -> Result<Option<String>> {
+    const CLIENTS: u32 = 10;
+    let ta = flavour(Kind::Private, false);
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|nth| {
+            Process::start(move |_| {
+                if nth % 2 == 0 {
+                    OWNER.be()?
+                } else {
+                    STRANGER.be()?
+                }
+                let seat = Seat::take(ta, Login::User)?;
+                for _ in 0..3 {
+                    seat.command(Command::Wait, 50).values()?;
+                }
+                seat.close()
+            })
+        })
+        .collect();
+    for client in clients {
+        client?.finish::<()>()?;
+    }
+    Ok(Some(format!("{CLIENTS} clients served")))
+}
+
+fn many_opens(bench: &Bench) -> Result<Option<String>> {
+    let ta = flavour(Kind::Shared, bench.stack.opens_bound());
+    let seat = Seat::owned(ta, Login::User)?;
+    let opens = bench.rounds(300, 10_000);
+    for _ in 0..opens {
+        let tee = Tee::connect()?;
+        let session = tee.open(ta.uuid, Login::User)?;
+        tee.close(session)?;
+    }
+    ensure!(
+        seat.status()?.opens == opens + 1,
+        "the TA saw {:?}",
+        seat.status()?
+    );
+    Ok(Some(format!("{opens} opens")))
+}
+
+fn supplicant_dies(bench: &Bench) -> Result<Option<String>> {
+    let shared = flavour(Kind::Shared, bench.stack.opens_bound());
+    let private = flavour(Kind::Private, false);
+    // Forked before the supplicant's guard, which is for this process alone.
+    let mut client = Process::start(|line| {
+        OWNER.be()?;
+        line.wait()?;
+        Seat::take(private, Login::User)?.close()
+    })?;
+    let mut victim = Process::start(|line| {
+        OWNER.be()?;
+        line.wait()?;
+        Seat::take(private, Login::User)?.close()
+    })?;
+    let seat = Seat::owned(shared, Login::User)?;
+    ROOT.act()?;
+    let _guard = supplicant::Guard;
+    supplicant::stop()?;
+    // What is loaded serves on; what has to be loaded waits, or is told so.
+    OWNER.act()?;
+    seat.works()?;
+    ROOT.act()?;
+    client.line.go()?;
+    victim.line.go()?;
+    thread::sleep(Duration::from_millis(200));
+    victim.kill()?;
+    victim.reap()?;
+    supplicant::start()?;
+    let waited: Result<()> = client.finish();
+    OWNER.act()?;
+    seat.works()?;
+    Seat::take(private, Login::User)?.works()?;
+    Ok(Some(match waited {
+        Ok(()) => "who came meanwhile waited and was served".into(),
+        Err(error) => format!("who came meanwhile got: {error:#}"),
+    }))
+}
+
+fn module(arguments: &[&str]) -> Result<bool> {
+    let output = std::process::Command::new("busybox")
+        .args(arguments)
+        .output()?;
+    Ok(output.status.success())
+}
+
+fn unload(bench: &Bench) -> Result<Option<String>> {
+    let ta = flavour(Kind::Shared, bench.stack.opens_bound());
+    let seat = Seat::owned(ta, Login::User)?;
+    ROOT.act()?;
+    ensure!(!module(&["rmmod", "optee"])?, "it went with a session open");
+    OWNER.act()?;
+    seat.works()?;
+    ROOT.act()?;
+    drop(seat);
+    supplicant::stop()?;
+    let _guard = supplicant::Guard;
+    let start = Instant::now();
+    while !module(&["rmmod", "optee"])? {
+        ensure!(
+            start.elapsed() < Duration::from_secs(10),
+            "it does not unload without any"
+        );
+        thread::sleep(Duration::from_millis(50));
+    }
+    let gone = Tee::connect();
+    ensure!(gone.is_err(), "the device is still there");
+    ensure!(
+        module(&["insmod", "/lib/modules/optee.ko"])?,
+        "it does not load again"
+    );
+    supplicant::start()?;
+    fs::set_permissions(
+        "/dev/tee0",
+        std::os::unix::fs::PermissionsExt::from_mode(0o666),
+    )?;
+    Seat::owned(ta, Login::User)?.works()?;
+    Ok(Some("refused while in use, loads again".into()))
+}

@@ -1,2 +1,238 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Who else talks to TAs: other TAs, the kernel; and what else can be talked to: pseudo
+//! TAs, a TA in C.
+
 use super::Case;
-pub(super) const CASES: &[Case] = &[];
+use crate::bench::{Seat, flavour, visit};
+use crate::world::{CLIENTS, OWNER, STRANGER, let_person};
+use anyhow::{Context, Result, ensure};
+use client_binding_proto::probe::{Command, Flavour, Kind, words};
+use client_binding_proto::{Param as ParamKind, TaUuid, vault, vault_c};
+use client_binding_raw::sys::{Param, Params};
+use client_binding_raw::{Answer, Login, Tee};
+use nix::errno::Errno;
+use std::fs;
+
+const TRUSTED_APP: u32 = 0xf000_0000;
+const REE_KERNEL: u32 = 0x8000_0000;
+
+pub(super) const CASES: &[Case] = &[
+    Case::service(8001, "A TA is a client of an unbound TA", &[9], |_| {
+        let seat = Seat::owned(flavour(Kind::Private, false), Login::User)?;
+        let mut seen = 0;
+        for kind in Kind::ALL.into_iter().filter(|&kind| kind != Kind::Private) {
+            let other = flavour(kind, false);
+            let (answer, login) = ask_through(&seat, other)?;
+            ensure!(
+                answer.is_success() && login == TRUSTED_APP,
+                "{}: {answer}",
+                other.name
+            );
+            crate::bench::evict(other, Login::User)?;
+            seen += 1;
+        }
+        Ok(Some(format!("{seen} kinds of TA")))
+    }),
+    Case::refusal(
+        8002,
+        "A TA opens for another user what the owner owns",
+        &[3, 9],
+        |b| {
+            let other = flavour(Kind::Shared, true);
+            let seat = Seat::owned(other, Login::User)?;
+            let before = seat.status()?;
+            let (answer, _) = let_person(STRANGER, || {
+                ask_through(
+                    &Seat::take(flavour(Kind::Private, false), Login::User)?,
+                    other,
+                )
+            })?;
+            b.attacked(answer)?;
+            let entered = seat.status()?.opens - before.opens;
+            ensure!(
+                entered == u32::from(!b.verifies()),
+                "the TA was entered {entered} times"
+            );
+            Ok(Some(answer.to_string()))
+        },
+    )
+    .bound(),
+    Case::refusal(
+        8003,
+        "A client in Linux opens what a TA owns",
+        &[3, 9],
+        |b| {
+            let (through, other) = (flavour(Kind::Private, false), flavour(Kind::Shared, true));
+            let seat = Seat::owned(through, Login::User)?;
+            hold_through(&seat, other)?;
+            let mut seen = String::new();
+            for (person, login) in [
+                (OWNER, Login::User),
+                (OWNER, Login::Group(CLIENTS)),
+                (STRANGER, Login::User),
+            ] {
+                let answer = visit(person, other, login)?;
+                b.attacked(answer)?;
+                seen = answer.to_string();
+            }
+            // The same TA, whoever its own client is, is the owner.
+            let (again, _) = let_person(STRANGER, || {
+                ask_through(&Seat::take(through, Login::User)?, other)
+            })?;
+            ensure!(again.is_success(), "the owning TA again: {again}");
+            // Another TA is not.
+            let another = Seat::owned(flavour(Kind::Single, false), Login::User)?;
+            b.attacked(ask_through(&another, other)?.0)?;
+            seat.command(Command::Drop, 0).values()?;
+            let next = visit(STRANGER, other, Login::User)?;
+            ensure!(next.is_success(), "the next owner: {next}");
+            Ok(Some(seen))
+        },
+    )
+    .bound(),
+    Case::service(8004, "A TA owns a bound TA on any stack", &[9, 13], |_| {
+        let other = flavour(Kind::Shared, true);
+        let seat = Seat::owned(flavour(Kind::Private, false), Login::User)?;
+        let (answer, login) = ask_through(&seat, other)?;
+        ensure!(answer.is_success() && login == TRUSTED_APP, "{answer}");
+        Ok(Some("served".into()))
+    }),
+    Case::service(8011, "A pseudo TA serves everybody at once", &[10], |_| {
+        OWNER.act()?;
+        let tee = Tee::connect()?;
+        let mut sessions = Vec::new();
+        for login in [Login::User, Login::Group(CLIENTS), Login::Public] {
+            sessions.push(tee.open(STATS, login)?);
+        }
+        let served = let_person(STRANGER, || {
+            let tee = Tee::connect()?;
+            let session = tee.open(STATS, Login::User)?;
+            Ok(time(&tee, session))
+        })?;
+        ensure!(served.is_success(), "another user: {served}");
+        for session in sessions {
+            ensure!(time(&tee, session).is_success(), "the owner");
+            tee.close(session)?;
+        }
+        Ok(Some("four logins".into()))
+    }),
+    Case::refusal(
+        8012,
+        "Another user invokes and closes in a session with a pseudo TA",
+        &[2, 10],
+        |b| {
+            OWNER.act()?;
+            let tee = Tee::connect()?;
+            let session = tee.open(STATS, Login::User)?;
+            let (answer, closed) = let_person(STRANGER, || {
+                let answer = time(&tee, session);
+                Ok((answer, tee.close(session).err().map(|errno| errno as i32)))
+            })?;
+            b.attacked(answer)?;
+            b.attacked_quietly(closed.map_or(Ok(()), |errno| Err(Errno::from_raw(errno))))?;
+            if b.verifies() {
+                ensure!(time(&tee, session).is_success(), "the owner");
+            }
+            Ok(Some(answer.to_string()))
+        },
+    ),
+    Case::service(
+        8021,
+        "Nobody in user space logs in as the kernel or an application",
+        &[8],
+        |_| {
+            let kernel = Answer::Kernel(Errno::EPERM as i32);
+            let invalid = Answer::Kernel(Errno::EINVAL as i32);
+            let mut seen = 0;
+            for person in [crate::world::ROOT, OWNER] {
+                person.act()?;
+                let tee = Tee::connect()?;
+                let reserved =
+                    [REE_KERNEL, REE_KERNEL + 1, 0xbfff_ffff].map(|login| (login, kernel));
+                let unknown = [3, 4, 5, 6, 7, 0x7fff_ffff, TRUSTED_APP, u32::MAX]
+                    .map(|login| (login, invalid));
+                for (login, expected) in reserved.into_iter().chain(unknown) {
+                    let opened = tee.open(flavour(Kind::Private, false).uuid, Login::Other(login));
+                    ensure!(opened == Err(expected), "login {login:#x}: {opened:?}");
+                    seen += 1;
+                }
+            }
+            Ok(Some(format!("{seen} logins")))
+        },
+    ),
+    Case::service(8022, "The kernel enumerates its devices", &[8], |_| {
+        // It does that as PUBLIC, from a worker, while the driver loads.
+        let devices = fs::read_dir("/sys/bus/tee/devices")?.count();
+        Ok((devices > 0).then(|| format!("{devices} devices")))
+    }),
+    Case::refusal(
+        8031,
+        "A bound TA in C: another user joins and invokes",
+        &[2, 3, 4],
+        |b| {
+            OWNER.act()?;
+            let tee = Tee::connect()?;
+            let session = tee.open(vault_c::UUID, Login::User)?;
+            let shape = vault::Command::WhoAmI.shape();
+            let who_am_i = vault_c::Command::WhoAmI.number();
+            let invoked = let_person(STRANGER, || Ok(tee.invoke(session, who_am_i, shape, 0)))?;
+            b.attacked(invoked)?;
+            let join = |login| {
+                let other = Tee::connect()?;
+                Ok(match other.open(vault_c::UUID, login) {
+                    Ok(session) => other.invoke(session, who_am_i, shape, 0),
+                    Err(answer) => answer,
+                })
+            };
+            for (person, login) in [(STRANGER, Login::User), (STRANGER, Login::Public)] {
+                b.attacked(let_person(person, || join(login))?)?;
+            }
+            let same = let_person(OWNER, || join(Login::User))?;
+            ensure!(same.is_success(), "the same user: {same}");
+            ensure!(
+                tee.invoke(session, who_am_i, shape, 0).is_success(),
+                "the owner"
+            );
+            Ok(Some(invoked.to_string()))
+        },
+    )
+    .bound(),
+];
+
+const STATS: TaUuid = crate::stats::STATS;
+
+/// The TEE's time, a command of the statistics PTA without side effect.
+fn time(tee: &Tee, session: client_binding_raw::Session) -> Answer {
+    let out = ParamKind::ValueOut;
+    let shape = client_binding_proto::Shape([out, out, ParamKind::None, ParamKind::None]);
+    tee.invoke(session, 4, shape, 0)
+}
+
+fn through(seat: &Seat, command: Command, other: &Flavour) -> Result<(Answer, u32)> {
+    let mut params: Params = command.shape().0.map(|kind| Param {
+        attr: kind as u64,
+        ..Param::default()
+    });
+    for (param, (a, b)) in params.iter_mut().zip(words(other.uuid)) {
+        (param.a, param.b) = (a.into(), b.into());
+    }
+    let answer = seat.tee.invoke_with(seat.session, command.number(), params);
+    let values = answer.values().context("the TA in between")?;
+    let (ret, origin) = values[2];
+    let answer = Answer::Tee {
+        ret,
+        origin,
+        values: [(0, 0); 4],
+    };
+    Ok((answer, values[3].0))
+}
+
+fn ask_through(seat: &Seat, other: &Flavour) -> Result<(Answer, u32)> {
+    through(seat, Command::Ask, other)
+}
+
+fn hold_through(seat: &Seat, other: &Flavour) -> Result<()> {
+    let (answer, _) = through(seat, Command::Hold, other)?;
+    ensure!(answer.is_success(), "the TA does not get in: {answer}");
+    Ok(())
+}

@@ -263,9 +263,9 @@ fn myself() -> Result<PathBuf> {
 }
 
 /// Another copy of this program, which changes to that user whoever executes it.
-struct SetUserId(PathBuf);
+pub(super) struct SetUserId(pub(super) PathBuf);
 
-fn set_user_id(person: Person) -> Result<SetUserId> {
+pub(super) fn set_user_id(person: Person) -> Result<SetUserId> {
     crate::world::ROOT.act()?;
     let path = PathBuf::from(format!("/tmp/set-user-id-{}", getpid()));
     fs::copy(myself()?, &path)?;

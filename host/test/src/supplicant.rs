@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! tee-supplicant, which ends when a client dies whose request it serves. Systems restart it.
+
+use crate::world::{Process, ROOT};
+use anyhow::{Context, Result, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+fn running() -> Result<Option<Pid>> {
+    for entry in fs::read_dir("/proc")? {
+        let entry = entry?;
+        let Ok(pid) = entry.file_name().to_string_lossy().parse() else {
+            continue;
+        };
+        let read = |name| fs::read_to_string(entry.path().join(name)).unwrap_or_default();
+        let dead = read("stat").contains(") Z");
+        if read("comm").trim() == "tee-supplicant" && !dead {
+            return Ok(Some(Pid::from_raw(pid)));
+        }
+    }
+    Ok(None)
+}
+
+pub(crate) fn stop() -> Result<()> {
+    let pid = running()?.context("there is no tee-supplicant")?;
+    kill(pid, Signal::SIGKILL)?;
+    let start = Instant::now();
+    while running()?.is_some() {
+        ensure!(start.elapsed() < Duration::from_secs(5), "it does not die");
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
+
+pub(crate) fn start() -> Result<()> {
+    // As a daemon it leaves our process group and does not end with the case.
+    let status = std::process::Command::new("tee-supplicant")
+        .arg("-d")
+        .status()?;
+    ensure!(status.success(), "tee-supplicant ended with {status}");
+    Ok(())
+}
+
+/// Starts it if there is none.
+pub(crate) fn revive() -> Result<()> {
+    match running()? {
+        Some(_) => Ok(()),
+        None => start(),
+    }
+}
+
+/// Whatever becomes of a case, the next one needs the supplicant.
+pub(crate) struct Guard;
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = ROOT.act();
+        let _ = revive();
+    }
+}
+
+/// Keeps it alive until dropped, as an init system would.
+pub(crate) struct Keeper(Process);
+
+impl Keeper {
+    pub(crate) fn start() -> Result<Self> {
+        Ok(Self(Process::start(|_| -> Result<()> {
+            ROOT.act()?;
+            loop {
+                revive()?;
+                thread::sleep(Duration::from_millis(50));
+            }
+        })?))
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        let _ = ROOT.act();
+        let _ = self.0.kill();
+        let _ = nix::sys::wait::waitpid(self.0.pid, None);
+    }
+}
