@@ -16,10 +16,14 @@ SHELL := /bin/bash
 .PHONY: all FORCE
 all: boot-files
 
-# trees,KIND: the rules of a foreign tree's source. $(KIND_OWN) is not empty when the user gave a tree of their own; such
+# What was fetched stays until a version changes, not until a checkout touches the file.
+$(B)/versions: FORCE
+	@cmp -s mk/versions.mk $@ || cp mk/versions.mk $@
+
+# tree-rules,KIND: the rules of a foreign tree's source. $(KIND_OWN) is not empty when the user gave a tree of their own; such
 # a tree is looked through at each run.
 define tree-rules
-$(B)/dl/$(1)/.done: mk/versions.mk
+$(B)/dl/$(1)/.done: $(B)/versions
 	@$(STEP) $(1)-fetch scripts/fetch $(1) $$(@D)
 	@touch $$@
 
