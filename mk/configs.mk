@@ -7,7 +7,7 @@ CORES = debug lockdep pager bti kasan all ffa
 core_ARGS_debug := DEBUG=1 CFG_TEE_CORE_DEBUG=y
 core_ARGS_lockdep := $(core_ARGS_debug) CFG_LOCKDEP=y
 core_ARGS_pager := CFG_WITH_PAGER=y
-core_ARGS_bti := CFG_CORE_BTI=y CFG_CORE_PAUTH=y
+core_ARGS_bti := CFG_CORE_BTI=y
 core_ARGS_kasan := CFG_CORE_SANITIZE_KADDRESS=y CFG_CORE_ASLR=n
 core_ARGS_all := CFG_CLIENT_BINDING_ALL=y
 core_ARGS_ffa := CFG_CORE_SEL1_SPMC=y
