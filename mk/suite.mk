@@ -17,5 +17,13 @@ $(SUITE)/suite-report: $(SUITE_SOURCES) $(call cargo-sources,host/test-report) m
 	@$(STEP) suite-report cargo build --locked --release --target-dir $(B)/target -p client-binding-test-report
 	@cp $(B)/target/release/suite-report $@
 
-.PHONY: suite
+.PHONY: suite test-suite test-full
 suite: boot-files $(SUITE)/.program $(SUITE)/.probes $(SUITE)/suite-report
+
+# Each boot takes about two minutes. Everything, many rounds of it, and the proof that its attacks can fail: test-full.
+SUITE_CONFIGS := stock:stock:debian:stock bound:bound:debian:bound stock-core:stock:debian:bound stock-driver:bound:debian:stock
+test-suite: suite
+	@scripts/suite $(SUITE_CONFIGS) -- $(CASES)
+test-full: suite
+	@scripts/suite swapped:stock:debian:stock
+	@scripts/suite --full $(SUITE_CONFIGS) -- $(CASES)

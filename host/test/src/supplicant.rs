@@ -16,7 +16,9 @@ fn running() -> Result<Option<Pid>> {
             continue;
         };
         let read = |name| fs::read_to_string(entry.path().join(name)).unwrap_or_default();
-        let dead = read("stat").contains(") Z");
+        // The last of its threads closes the device, of which there may be only one.
+        let threads = fs::read_dir(entry.path().join("task")).map_or(0, Iterator::count);
+        let dead = read("stat").contains(") Z") && threads < 2;
         if read("comm").trim() == "tee-supplicant" && !dead {
             return Ok(Some(Pid::from_raw(pid)));
         }

@@ -300,7 +300,7 @@ fn is_weather(answer: Answer) -> bool {
 fn storm(bench: &Bench) -> Result<Option<String>> {
     const PROCESSES: usize = 4;
     const THREADS: usize = 16;
-    let length = Duration::from_secs(if bench.full { 120 } else { 4 });
+    let length = Duration::from_secs(if bench.full { 120 } else { 6 });
     let seeds: Vec<u64> = {
         let mut random = bench.random();
         (0..PROCESSES * THREADS).map(|_| random.u64(..)).collect()
@@ -378,13 +378,13 @@ fn storm(bench: &Bench) -> Result<Option<String>> {
 fn bluster(tee: &Tee, random: &mut fastrand::Rng, bound: bool) -> Result<()> {
     let flavours = if bound { &FLAVOURS[..] } else { &FLAVOURS[4..] };
     // Loading is slow: mostly those that stay loaded.
-    let ta = match random.u8(0..8) {
+    let ta = match random.u8(0..16) {
         0 => random.choice(flavours).context("no flavours")?,
         n => flavour(Kind::Kept, bound && n % 2 == 0),
     };
-    let how = match random.u8(0..20) {
+    let how = match random.u8(0..60) {
         0 => Opening::Panic,
-        1 => Opening::Refuse,
+        1..4 => Opening::Refuse,
         _ => Opening::Serve,
     };
     let session = match tee.open_with(ta.uuid, Login::User, opening(how, 0)) {
@@ -396,7 +396,7 @@ fn bluster(tee: &Tee, random: &mut fastrand::Rng, bound: bool) -> Result<()> {
         }
     };
     for _ in 0..random.u8(0..4) {
-        let command = match random.u8(0..30) {
+        let command = match random.u8(0..60) {
             0 => Command::Panic,
             1 => Command::Supplicant,
             2..10 => Command::Wait,

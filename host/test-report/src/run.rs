@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! One run of the suite in one configuration.
+
+use anyhow::{Context, Result, anyhow};
+use client_binding_identity::Principal;
+use client_binding_test::{Event, Planned, Proves, Stack, Verdict, parse};
+use std::fs;
+use std::path::Path;
+
+/// How a case ended, as far as one can tell from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Ok,
+    Closed,
+    Skipped,
+    Failed,
+    /// It began and did not end.
+    Hung,
+    /// The run ended before it.
+    Missing,
+}
+
+impl Outcome {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Closed => "closed",
+            Self::Skipped => "skipped",
+            Self::Failed => "FAIL",
+            Self::Hung => "HUNG",
+            Self::Missing => "MISSING",
+        }
+    }
+
+    pub(crate) fn is_bad(self) -> bool {
+        matches!(self, Self::Failed | Self::Hung | Self::Missing)
+    }
+}
+
+pub(crate) struct Outcomes {
+    pub(crate) case: Planned,
+    pub(crate) outcome: Outcome,
+    pub(crate) detail: String,
+    pub(crate) millis: u64,
+}
+
+pub(crate) struct Run {
+    /// Of the configuration.
+    pub(crate) name: String,
+    pub(crate) results: Vec<Outcomes>,
+    /// What went wrong outside of cases.
+    pub(crate) system: Vec<String>,
+}
+
+impl Run {
+    /// Reads what was kept in a folder.
+    pub(crate) fn read(folder: &Path) -> Result<Self> {
+        let name = folder.file_name().context("a folder has a name")?;
+        let read = |file: &str| {
+            let path = folder.join(file);
+            let octets = fs::read(&path).with_context(|| path.display().to_string())?;
+            Ok::<_, anyhow::Error>(String::from_utf8_lossy(&octets).into_owned())
+        };
+        let status = read("status")?.trim().parse().context("status")?;
+        let name = name.to_string_lossy().into_owned();
+        Self::judge(
+            name,
+            &read("events")?,
+            status,
+            &read("errors")?,
+            &read("secure-world.log")?,
+        )
+    }
+
+    fn judge(name: String, events: &str, status: i32, errors: &str, log: &str) -> Result<Self> {
+        // A guest that was stopped leaves half a line.
+        let whole = &events[..events.rfind('\n').map_or(0, |end| end + 1)];
+        let events = parse(whole).map_err(|error| anyhow!("{name}: {error}"))?;
+        let mut run = Self {
+            name,
+            results: Vec::new(),
+            system: Vec::new(),
+        };
+        let mut stack = None;
+        let mut done = false;
+        for event in events {
+            match event {
+                Event::Plan {
+                    stack: on, cases, ..
+                } => {
+                    stack = Some(on);
+                    run.results = cases.into_iter().map(Outcomes::missing).collect();
+                }
+                Event::Start { number } => run.set(number, Outcome::Hung, "no end", 0),
+                Event::End {
+                    number,
+                    verdict,
+                    detail,
+                    millis,
+                } => {
+                    let outcome = match verdict {
+                        Verdict::Ok => Outcome::Ok,
+                        Verdict::Closed => Outcome::Closed,
+                        Verdict::Skipped => Outcome::Skipped,
+                        Verdict::Fail => Outcome::Failed,
+                    };
+                    run.set(number, outcome, &detail, millis);
+                }
+                Event::Done => done = true,
+            }
+        }
+        if run.name == SWAPPED {
+            run.swap();
+        } else {
+            if !(0..=1).contains(&status) || !done {
+                let last = errors.trim_end();
+                run.system
+                    .push(format!("the system failed (status {status}): {last}"));
+            }
+            run.system
+                .extend(stack.and_then(|stack| log_trouble(stack, log)));
+        }
+        Ok(run)
+    }
+
+    fn set(&mut self, number: u32, outcome: Outcome, detail: &str, millis: u64) {
+        let case = self
+            .results
+            .iter_mut()
+            .find(|result| result.case.number == number);
+        // Once bad, a repetition does not make it good.
+        if let Some(case) = case
+            && !(case.outcome == Outcome::Failed)
+        {
+            case.outcome = outcome;
+            case.detail = detail.into();
+            case.millis = millis;
+        }
+    }
+
+    /// The stock stack judged as if it were bound: there every attack must be complained
+    /// of, or its case cannot fail at all.
+    fn swap(&mut self) {
+        self.results
+            .retain(|result| result.case.proves == Proves::Refusal);
+        for result in &mut self.results {
+            (result.outcome, result.detail) = match result.outcome {
+                Outcome::Failed => (Outcome::Ok, "complains".into()),
+                _ => (
+                    Outcome::Failed,
+                    "does not notice that nothing is bound".into(),
+                ),
+            };
+        }
+    }
+
+    pub(crate) fn result(&self, number: u32) -> Option<&Outcomes> {
+        self.results
+            .iter()
+            .find(|result| result.case.number == number)
+    }
+
+    pub(crate) fn seconds(&self) -> u64 {
+        self.results.iter().map(|result| result.millis).sum::<u64>() / 1000
+    }
+
+    /// Everything that is not as it should be.
+    pub(crate) fn troubles(&self) -> Vec<String> {
+        let bad = self.results.iter().filter(|result| result.outcome.is_bad());
+        let cases = bad.map(|result| {
+            let (number, word) = (result.case.number, result.outcome.word());
+            format!(
+                "binding_{number} {}: {word}: {}",
+                result.case.name, result.detail
+            )
+        });
+        cases.chain(self.system.iter().cloned()).collect()
+    }
+}
+
+impl Outcomes {
+    fn missing(case: Planned) -> Self {
+        Self {
+            case,
+            outcome: Outcome::Missing,
+            detail: "the run ended before it".into(),
+            millis: 0,
+        }
+    }
+}
+
+/// The name of the run that [`Run::swap`] is for.
+const SWAPPED: &str = "swapped";
+
+/// What a line about a refusal starts with, after the place in the source (B16).
+const REFUSED: &str = "Refused ";
+/// The suite's owner and its group, whose client UUIDs nobody may read there.
+const OWNERS: [Principal; 2] = [Principal::User(1000), Principal::Group(2000)];
+
+/// B16: refusals are logged where there are any, and never say who the owner is.
+fn log_trouble(stack: Stack, log: &str) -> Option<String> {
+    let refusals = log.lines().filter(|line| line.contains(REFUSED));
+    let owners = OWNERS.map(|owner| owner.uuid().to_string());
+    if refusals
+        .clone()
+        .any(|line| owners.iter().any(|uuid| line.contains(uuid)))
+    {
+        return Some("the secure log says who the owner is".into());
+    }
+    match (stack, refusals.count()) {
+        (Stack::Bound | Stack::StockDriver, 0) => Some("no refusal is in the secure log".into()),
+        (Stack::Stock | Stack::StockCore, 1..) => Some("a stock core refuses".into()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events(end: Option<Verdict>) -> String {
+        let case = |number, proves| Planned {
+            number,
+            name: "x".into(),
+            rules: vec![2],
+            proves,
+        };
+        let mut events = vec![
+            Event::Plan {
+                stack: Stack::Bound,
+                seed: 1,
+                cases: vec![case(1, Proves::Refusal), case(2, Proves::Service)],
+            },
+            Event::Start { number: 1 },
+        ];
+        if let Some(verdict) = end {
+            for number in [1, 2] {
+                events.push(Event::End {
+                    number,
+                    verdict,
+                    detail: String::new(),
+                    millis: 1,
+                });
+            }
+            events.push(Event::Done);
+        }
+        let lines = events
+            .iter()
+            .map(|event| serde_json::to_string(event).unwrap() + "\n");
+        lines.collect()
+    }
+
+    fn judge(name: &str, events: &str, status: i32, log: &str) -> Vec<String> {
+        let run = Run::judge(name.into(), events, status, "gone", log).unwrap();
+        run.troubles()
+    }
+
+    const LOG: &str = "E/TC:? 0 client_binding_report:53 Refused invoke of TA";
+
+    #[test]
+    fn a_good_run_has_no_troubles() {
+        assert!(judge("bound", &events(Some(Verdict::Ok)), 0, LOG).is_empty());
+    }
+
+    #[test]
+    fn failures_hangs_and_losses_are_named() {
+        assert_eq!(
+            judge("bound", &events(Some(Verdict::Fail)), 1, LOG).len(),
+            2
+        );
+        let troubles = judge("bound", &(events(None) + "{\"ev"), 124, LOG);
+        assert!(troubles[0].contains("HUNG") && troubles[1].contains("MISSING"));
+        assert!(troubles[2].contains("status 124"));
+        assert!(!judge("bound", "", 125, "").is_empty());
+    }
+
+    #[test]
+    fn the_log_is_looked_at() {
+        let good = events(Some(Verdict::Ok));
+        assert_eq!(judge("bound", &good, 0, "").len(), 1, "no line");
+        let leak = format!("{LOG} of {}", OWNERS[0].uuid());
+        assert_eq!(judge("bound", &good, 0, &leak).len(), 1, "the owner");
+    }
+
+    #[test]
+    fn on_the_swapped_stack_attacks_must_fail() {
+        assert!(judge(SWAPPED, &events(Some(Verdict::Fail)), 1, "").is_empty());
+        let troubles = judge(SWAPPED, &events(Some(Verdict::Ok)), 0, "");
+        assert_eq!(troubles.len(), 1, "{troubles:?}");
+    }
+}
