@@ -177,7 +177,7 @@ fn killed(
     act: impl Fn(Tee, &'static Flavour) -> Result<()>,
 ) -> Result<Option<String>> {
     let ta = flavour(Kind::Shared, bench.stack.opens_bound());
-    let rounds = bench.rounds(8, 500);
+    let rounds = bench.rounds(5, 500);
     let _keeper = supplicant::Keeper::start()?;
     for nth in 0..rounds {
         let mut victim = Process::start(|line| {

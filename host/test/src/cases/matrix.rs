@@ -75,8 +75,18 @@ fn block(bench: &Bench, cells: &[Cell]) -> Result<usize> {
         return Ok(1);
     }
     let mut seat = Seat::take(flavour, login)?;
+    // While it is open, an instance that has room for it need not be loaded again.
+    let anchor = match first.kind {
+        Kind::Shared => Some(Seat::take(flavour, login)?),
+        _ => None,
+    };
+    let mut played = 0;
     for cell in cells {
         let expected = rule(bench, cell)?;
+        if !bench.full && loads(cell, expected) && bench.random().u8(0..4) > 0 {
+            continue;
+        }
+        played += 1;
         let gone = play_cell(&seat, cell, expected).with_context(|| format!("{cell:?}"))?;
         OWNER.act()?;
         if gone {
@@ -85,8 +95,19 @@ fn block(bench: &Bench, cells: &[Cell]) -> Result<usize> {
         seat.works().with_context(|| format!("after {cell:?}"))?;
     }
     seat.close()?;
+    drop(anchor);
     evict(flavour, login)?;
-    Ok(cells.len())
+    Ok(played)
+}
+
+/// Loading a TA takes long. Of what needs that, a part chosen by the seed will do when
+/// time is short; the attacks of a stranger are always among it.
+fn loads(cell: &Cell, expected: Ruling) -> bool {
+    let load = matches!(
+        (cell.deed, cell.kind),
+        (Deed::Open(_), Kind::Private) | (Deed::Close, Kind::Private | Kind::Single)
+    );
+    load && expected == Ruling::Done && cell.caller != Caller::Stranger
 }
 
 fn rule(bench: &Bench, cell: &Cell) -> Result<Ruling> {

@@ -76,7 +76,7 @@ pub(super) const CASES: &[Case] = &[
 
 fn open_open(bench: &Bench, how: Opening) -> Result<Option<String>> {
     let ta = flavour(Kind::Shared, true);
-    let rounds = bench.rounds(10, 2000);
+    let rounds = bench.rounds(6, 2000);
     let mut won = [0, 0];
     for nth in 0..rounds {
         let (wait, delay) = {

@@ -65,7 +65,7 @@ fn rounds(
     round: impl Fn(&Bench, &'static Flavour) -> Result<()>,
 ) -> Result<Option<String>> {
     let ta = flavour(Kind::Shared, bench.stack.opens_bound());
-    let rounds = bench.rounds(8, 1000);
+    let rounds = bench.rounds(5, 1000);
     for nth in 0..rounds {
         (|| -> Result<()> {
             round(bench, ta)?;
