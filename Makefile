@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Everything happens in the build root: see scripts/in-root for the root and mk/main.mk for the rules.
 
-.PHONY: all test clean help
-all test:
+.PHONY: all test test-full configs clean help
+all test test-full configs:
 	@scripts/build $@
 
 clean:
 	@scripts/in-root --clean
 
 help:
-	@echo 'make          build everything: OP-TEE and the Linux driver, stock and bound, TAs and clients'
-	@echo 'make test     every check, ending with "N passed, N failed"'
-	@echo 'make clean    remove build/'
-	@echo 'Run it:       scripts/qemu-run.sh (see --help)'
-	@echo 'Variables:    OPTEE_OS_SRC, TFA_SRC, LINUX_SRC (your own trees), DISTFILES, MIRROR'
+	@echo 'make            build everything: OP-TEE and the Linux driver, stock and bound, TAs and clients'
+	@echo 'make test       every check, ending with "N passed, N failed"'
+	@echo 'make test-full  the whole regression suite in every configuration: hours'
+	@echo 'make configs    build these: other cores, kernels of our own'
+	@echo 'make clean      remove build/'
+	@echo 'Run it:         scripts/qemu-run.sh (see --help)'
+	@echo 'Variables:      OPTEE_OS_SRC, TFA_SRC, LINUX_SRC (your own trees), DISTFILES, MIRROR'

@@ -23,16 +23,14 @@ $(B)/optee/$(1)/.built: $(B)/src/optee-bound/.stamp $(B)/$(2)/libclient_binding_
 endef
 $(foreach c,$(CORES),$(eval $(call core-rules,$c,$(or $(core_GLUE_$c),glue))))
 
-# name:core:kernel:driver
-CONFIGS = \
-	release:bound:debian:bound \
-	stock:stock:debian:stock \
+# What `make test-full` runs the suite on beside SUITE_CONFIGS: name:core:kernel:driver. The small kernel where the kernel
+# is not the point: it boots sooner.
+CONFIGS := \
 	debug:debug:debian:bound \
 	lockdep:lockdep:small:bound \
 	pager:pager:small:bound \
 	bti:bti:small:bound \
 	kasan:kasan:small:bound \
-	all:all:small:bound \
 	small:bound:small:bound \
 	small-debug:bound:debug:bound \
 	ffa:ffa:small:bound \

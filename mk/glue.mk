@@ -16,8 +16,8 @@ GLUE_RUSTFLAGS_glue-bti := -Zbranch-protection=bti,pac-ret
 GLUE_ENV_glue-bti := RUSTC_BOOTSTRAP=1
 glue-rustlib = $(B)/$(1)-sysroot/lib/rustlib/$(GLUE_TARGET)/lib
 
-# Unstable features are what `core` is made of; RUSTC_BOOTSTRAP stays in this rule (but for BTI). `compiler_builtins` must exist but
-# stays empty: its weak memcpy and memset would come before OP-TEE's own in link order.
+# Unstable features are what `core` is made of; RUSTC_BOOTSTRAP stays in this rule (but for BTI). `compiler_builtins` must
+# exist but stays empty: its weak memcpy and memset would come before OP-TEE's own in link order.
 $(B)/%-sysroot/.built: /usr/bin/rustc mk/glue.mk
 	@rm -rf $(@D); mkdir -p $(call glue-rustlib,$*)
 	@echo '#![no_std] #![feature(compiler_builtins)] #![compiler_builtins] #![allow(internal_features)]' \
@@ -35,7 +35,8 @@ $(B)/%/libclient_binding_glue.a: $(GLUE_SOURCES) $(B)/%-sysroot/.built mk/glue.m
 	@mkdir -p $(@D)
 	@CARGO_HOME=$(B)/cargo $(GLUE_ENV_$*) \
 		CARGO_TARGET_AARCH64_UNKNOWN_NONE_SOFTFLOAT_RUSTFLAGS='--sysroot=$(B)/$*-sysroot $(GLUE_RUSTFLAGS) $(GLUE_RUSTFLAGS_$*)' \
-		$(STEP) $* cargo build $(GLUE_MANIFEST_$*) --locked --release -p client-binding-glue --target $(GLUE_TARGET) --target-dir $(B)/$*-target
+		$(STEP) $* cargo build $(GLUE_MANIFEST_$*) --locked --release -p client-binding-glue \
+			--target $(GLUE_TARGET) --target-dir $(B)/$*-target
 	@cd $(@D) && rm -rf objects && mkdir objects && cd objects && \
 		aarch64-linux-gnu-ar x $(B)/$*-target/$(GLUE_TARGET)/release/$(@F) && \
 		aarch64-linux-gnu-objcopy --wildcard --keep-global-symbol='client_binding_*' client_binding_glue-*.o glue.o && \

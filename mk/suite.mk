@@ -24,6 +24,6 @@ suite: boot-files $(SUITE)/.program $(SUITE)/.probes $(SUITE)/suite-report
 SUITE_CONFIGS := stock:stock:debian:stock bound:bound:debian:bound stock-core:stock:debian:bound stock-driver:bound:debian:stock
 test-suite: suite
 	@scripts/suite $(SUITE_CONFIGS) -- $(CASES)
-test-full: suite
+test-full: suite configs
 	@scripts/suite swapped:stock:debian:stock
-	@scripts/suite --full $(SUITE_CONFIGS) -- $(CASES)
+	@scripts/suite --full $(SUITE_CONFIGS) $(CONFIGS) -- $(CASES)
