@@ -2,7 +2,7 @@
 # make test: each check is a goal check-NAME; scripts/run-checks runs them all and counts.
 
 CHECKS := build format clippy clippy-clients clippy-tas clippy-glue host-tests shell glue \
-	linux-style linux-series optee-style optee-series optee-off clients rng demo mixes
+	linux-style linux-series optee-style optee-series optee-off clients rng demo mixes suite
 T := $(B)/test
 .PHONY: test $(CHECKS:%=check-%)
 test:
@@ -66,3 +66,7 @@ check-demo: boot-files
 	scripts/demo
 check-mixes: boot-files
 	scripts/demo --mixes
+
+# The chapters of the suite that are quick; the bound stack is attacked through the kernel as well. All of it: test-suite, test-full.
+check-suite: suite hostile
+	scripts/suite stock:stock:debian:stock bound:bound:debian:hostile -- 1xxx 2xxx 6xxx
