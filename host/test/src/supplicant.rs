@@ -6,6 +6,8 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -38,11 +40,14 @@ pub(crate) fn stop() -> Result<()> {
 }
 
 pub(crate) fn start() -> Result<()> {
-    // As a daemon it leaves our process group and does not end with the case.
-    let status = std::process::Command::new("tee-supplicant")
-        .arg("-d")
-        .status()?;
-    ensure!(status.success(), "tee-supplicant ended with {status}");
+    // In a group of its own it does not end with the case.
+    Command::new("tee-supplicant")
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("tee-supplicant does not start")?;
     Ok(())
 }
 
@@ -72,7 +77,8 @@ impl Keeper {
         Ok(Self(Process::start(|_| -> Result<()> {
             ROOT.act()?;
             loop {
-                revive()?;
+                // If the device is still busy the next one will do.
+                let _ = revive();
                 thread::sleep(Duration::from_millis(50));
             }
         })?))
