@@ -12,13 +12,23 @@ $(SUITE)/.probes: $(call cargo-sources,core/abi ta/kit ta/probe ta/proto) $(B)/t
 	@$(STEP) suite-probes scripts/build-suite $(@D) probes
 	@touch $@
 
+# A client inside of Debian's kernel; the driver's series does not change what it sees of tee.ko.
+$(SUITE)/.kernel: $(wildcard host/test/kernel/*) $(B)/linux/stock/.built mk/suite.mk
+	@rm -rf $(@D)/kernel; mkdir -p $(@D)/{kernel,stock/usr/lib/modules,bound/usr/lib/modules}
+	@cp host/test/kernel/* $(@D)/kernel/
+	@$(STEP) suite-kernel $(MAKE) -C /usr/src/linux-headers-$(KERNEL)-arm64 M=$(@D)/kernel ARCH=arm64 \
+		CROSS_COMPILE=aarch64-linux-gnu- CONFIG_DEBUG_INFO_BTF_MODULES= \
+		KBUILD_EXTRA_SYMBOLS=$(B)/src/linux-stock/drivers/tee/Module.symvers modules
+	@for v in stock bound; do cp $(@D)/kernel/kernel_client.ko $(@D)/$$v/usr/lib/modules/; done
+	@touch $@
+
 $(SUITE)/suite-report: $(SUITE_SOURCES) $(call cargo-sources,host/test-report) mk/suite.mk
 	@mkdir -p $(@D)
 	@$(STEP) suite-report cargo build --locked --release --target-dir $(B)/target -p client-binding-test-report
 	@cp $(B)/target/release/suite-report $@
 
 .PHONY: suite test-suite test-full
-suite: boot-files $(SUITE)/.program $(SUITE)/.probes $(SUITE)/suite-report
+suite: boot-files $(addprefix $(SUITE)/,.program .probes .kernel suite-report)
 
 # Each boot takes about two minutes. Everything, many rounds of it, and the proof that its attacks can fail: test-full.
 SUITE_CONFIGS := stock:stock:debian:stock bound:bound:debian:bound stock-core:stock:debian:bound stock-driver:bound:debian:stock

@@ -4,6 +4,7 @@
 
 mod faults;
 mod hostile;
+mod kernel;
 mod matrix;
 mod neighbours;
 mod races;
@@ -130,6 +131,7 @@ pub(crate) fn choose(filters: &[String]) -> Vec<&'static Case> {
         races::CASES,
         hostile::CASES,
         neighbours::CASES,
+        kernel::CASES,
         faults::LAST,
     ];
     let meant =

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! B8: clients inside of the kernel, by way of host/test/kernel.
+
+use super::Case;
+use crate::bench::{Seat, flavour, visit};
+use crate::world::{OWNER, ROOT, STRANGER, let_person};
+use anyhow::{Context, Result, ensure};
+use client_binding_proto::probe::{Flavour, Kind};
+use client_binding_raw::{Answer, Login};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+const MODULE: &str = "/lib/modules/kernel_client.ko";
+const DEVICE: &str = "/dev/kernel-client";
+const PUBLIC: u32 = 0;
+const REE_KERNEL: u32 = 0x8000_0000;
+
+pub(super) const CASES: &[Case] = &[
+    Case::service(
+        8023,
+        "The kernel's session works in any task and worker",
+        &[8],
+        |_| {
+            with_module(|| {
+                for login in [REE_KERNEL, PUBLIC] {
+                    let session = opened(open("", flavour(Kind::Private, false), login)?)?;
+                    for (person, way) in [(ROOT, ""), (OWNER, ""), (STRANGER, "@")] {
+                        let (answer, seen) =
+                            let_person(person, || tell(way, &format!("ask {session}")))?;
+                        ensure!(
+                            answer.is_success() && seen == login,
+                            "{answer}, login {seen:#x}"
+                        );
+                    }
+                    let (closed, _) =
+                        let_person(STRANGER, || tell("@", &format!("close {session}")))?;
+                    ensure!(closed.is_success(), "{closed}");
+                }
+                Ok("REE_KERNEL and PUBLIC, three tasks".into())
+            })
+        },
+    ),
+    Case::refusal(
+        8024,
+        "A client in Linux opens what the kernel owns",
+        &[3, 8],
+        |b| {
+            with_module(|| {
+                let ta = flavour(Kind::Shared, true);
+                let session = opened(open("@", ta, REE_KERNEL)?)?;
+                let mut seen = String::new();
+                for login in [Login::User, Login::Public] {
+                    let answer = visit(ROOT, ta, login)?;
+                    b.attacked(answer)?;
+                    seen = answer.to_string();
+                }
+                // Another session of the owner, opened by whatever task.
+                let second = let_person(STRANGER, || open("", ta, REE_KERNEL))?;
+                tell("", &format!("close {}", opened(second)?))?;
+                tell("", &format!("close {session}"))?;
+                let next = visit(STRANGER, ta, Login::User)?;
+                ensure!(next.is_success(), "the next owner: {next}");
+                Ok(seen)
+            })
+        },
+    )
+    .bound(),
+    Case::refusal(8025, "The kernel opens what a user owns", &[3, 7, 8], |b| {
+        with_module(|| {
+            let seat = Seat::owned(flavour(Kind::Shared, true), Login::User)?;
+            for login in [REE_KERNEL, PUBLIC] {
+                // Even in the owner's task.
+                let (answer, session) = open("", seat.flavour, login)?;
+                b.attacked(answer)?;
+                if answer.is_success() {
+                    tell("", &format!("close {session}"))?;
+                }
+            }
+            seat.works()?;
+            Ok(format!("verified: {}", b.verifies()))
+        })
+    })
+    .bound(),
+];
+
+/// Says a line to the module: the answer and its value.
+fn tell(way: &str, line: &str) -> Result<(Answer, u32)> {
+    fs::write(DEVICE, format!("{way}{line}\n"))?;
+    let said = fs::read_to_string(DEVICE)?;
+    let numbers: Vec<i64> = said
+        .split_whitespace()
+        .map(str::parse)
+        .collect::<Result<_, _>>()?;
+    let [error, ret, origin, value] = numbers[..] else {
+        anyhow::bail!("the module said {said:?}");
+    };
+    let answer = if error == 0 {
+        Answer::Tee {
+            ret: ret.try_into()?,
+            origin: origin.try_into()?,
+            values: [(0, 0); 4],
+        }
+    } else {
+        Answer::Kernel(i32::try_from(-error)?)
+    };
+    Ok((answer, value.try_into()?))
+}
+
+fn open(way: &str, ta: &Flavour, login: u32) -> Result<(Answer, u32)> {
+    tell(way, &format!("open {} {login:x}", ta.uuid.text))
+}
+
+fn opened((answer, session): (Answer, u32)) -> Result<u32> {
+    ensure!(answer.is_success(), "the kernel does not get in: {answer}");
+    Ok(session)
+}
+
+/// The module keeps a connection open: it goes before anybody unloads the driver.
+struct Module;
+
+impl Drop for Module {
+    fn drop(&mut self) {
+        let _ = ROOT.act();
+        let _ = Command::new("rmmod").arg("kernel_client").status();
+    }
+}
+
+fn with_module(play: impl Fn() -> Result<String>) -> Result<Option<String>> {
+    if !Path::new(MODULE).exists() {
+        return Ok(None);
+    }
+    let output = Command::new("insmod").arg(MODULE).output()?;
+    // Made for one kernel; others refuse it.
+    let said = String::from_utf8_lossy(&output.stderr);
+    if said.contains("invalid module format") || said.contains("Exec format") {
+        return Ok(None);
+    }
+    ensure!(output.status.success(), "insmod: {said}");
+    let _module = Module;
+    fs::metadata(DEVICE).context("the module's device")?;
+    play().map(Some)
+}
