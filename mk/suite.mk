@@ -28,12 +28,12 @@ $(SUITE)/suite-report: $(SUITE_SOURCES) $(call cargo-sources,host/test-report) m
 	@cp $(B)/target/release/suite-report $@
 
 .PHONY: suite test-suite test-full
-suite: boot-files $(addprefix $(SUITE)/,.program .probes .kernel suite-report)
+suite: boot-files $(addprefix $(SUITE)/,.program .probes suite-report)
 
 # Each boot takes about two minutes. Everything, many rounds of it, and the proof that its attacks can fail: test-full.
 SUITE_CONFIGS := stock:stock:debian:stock bound:bound:debian:bound stock-core:stock:debian:bound stock-driver:bound:debian:stock
-test-suite: suite
+test-suite: suite $(SUITE)/.kernel
 	@scripts/suite $(SUITE_CONFIGS) -- $(CASES)
-test-full: suite configs
+test-full: suite configs $(SUITE)/.kernel
 	@scripts/suite swapped:stock:debian:stock
 	@scripts/suite --full $(SUITE_CONFIGS) $(CONFIGS) -- $(CASES)

@@ -47,7 +47,9 @@ pub(super) fn flip(
         scope.spawn(|| {
             while !stop.load(Relaxed) {
                 // At once, to get between two readings.
-                values.map(|value| word.store(value, Relaxed));
+                for value in values {
+                    word.store(value, Relaxed);
+                }
             }
         });
         let result = rounds();
