@@ -2,9 +2,9 @@
 //! What cases are made of: a session in somebody's hands, and what was expected of an
 //! answer.
 
-use crate::stats::{Snapshot, Stats};
+use crate::stats::{Memory, Stats};
 use crate::world::{OWNER, Person};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use client_binding_proto::probe::{Command, Flavour, Kind, Opening};
 use client_binding_proto::{Identity, Param as ParamKind};
 use client_binding_raw::sys::{Param, Params};
@@ -12,8 +12,6 @@ use client_binding_raw::{Answer, Login, Session, Tee};
 use client_binding_test::Stack;
 use nix::errno::Errno;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
 
 /// What a case knows of its surroundings.
 pub(crate) struct Bench {
@@ -224,21 +222,9 @@ pub(crate) fn visit(person: Person, flavour: &'static Flavour, login: Login) -> 
     })
 }
 
-/// Waits until the secure world is as wanted: some of it ends a little later in Linux.
-pub(crate) fn eventually(
-    stats: &Stats,
-    what: &str,
-    is: impl Fn(&Snapshot) -> bool,
-) -> Result<Snapshot> {
-    let start = Instant::now();
-    loop {
-        let snapshot = stats.snapshot()?;
-        if is(&snapshot) {
-            return Ok(snapshot);
-        }
-        if start.elapsed() > Duration::from_secs(5) {
-            bail!("still not {what}: {snapshot}");
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
+/// Waits until a TA that was not there before is gone again.
+pub(crate) fn released(stats: &Stats, before: Memory, ta: &Flavour) -> Result<()> {
+    let now = stats.settled(before)?;
+    ensure!(now.instances_of(ta.uuid) == 0, "not released: {now}");
+    Ok(())
 }

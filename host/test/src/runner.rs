@@ -110,19 +110,14 @@ fn snapshot() -> Result<Snapshot> {
 }
 
 fn no_leak(before: &Snapshot) -> Result<()> {
-    let start = Instant::now();
-    loop {
-        let after = snapshot()?;
-        let heap = after.heap <= before.heap + HEAP_SLACK;
-        if after.instances == before.instances && after.ta_ram <= before.ta_ram && heap {
-            return Ok(());
-        }
-        ensure!(
-            start.elapsed() < Duration::from_secs(5),
-            "leaked: {before} became {after}"
-        );
-        thread::sleep(Duration::from_millis(50));
-    }
+    let after = Stats::open()?.settled(before.memory)?;
+    let (was, is) = (before.memory, after.memory);
+    let kept = is.tas <= was.tas && is.heap <= was.heap + HEAP_SLACK;
+    ensure!(
+        kept && after.instances == before.instances,
+        "leaked: {before} became {after}"
+    );
+    Ok(())
 }
 
 fn play(case: &'static Case, bench: &Bench) -> Ended {

@@ -7,6 +7,8 @@ use client_binding_raw::sys::{Param, SharedMemory};
 use client_binding_raw::{Login, Session, Tee};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::thread;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 pub(crate) const STATS: TaUuid = TaUuid {
@@ -25,15 +27,21 @@ const ALLOCATED: usize = 40;
 /// `struct pta_stats_ta`: a UUID, two numbers, an allocation.
 const INSTANCE_SIZE: usize = 24 + ALLOCATION_SIZE;
 
+/// The secure world's memory in use, in octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Memory {
+    /// Of the core's heap.
+    pub(crate) heap: u32,
+    /// Of the TAs' memory.
+    pub(crate) tas: u32,
+}
+
 /// The secure world at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot {
     /// User TA instances: panicked or not and sessions from Linux, by UUID.
     pub(crate) instances: BTreeMap<Uuid, Vec<(bool, u32)>>,
-    /// Octets of the core's heap in use.
-    pub(crate) heap: u32,
-    /// Octets of the TAs' memory in use.
-    pub(crate) ta_ram: u32,
+    pub(crate) memory: Memory,
 }
 
 impl Snapshot {
@@ -56,7 +64,8 @@ impl Snapshot {
 
 impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "heap {}, TA memory {}", self.heap, self.ta_ram)?;
+        let Memory { heap, tas } = self.memory;
+        write!(f, "heap {heap}, TA memory {tas}")?;
         for (uuid, instances) in &self.instances {
             for (panicked, sessions) in instances {
                 let state = if *panicked { "panicked, " } else { "" };
@@ -92,6 +101,8 @@ impl Stats {
         Ok(number(&self.room.read(), ALLOCATED))
     }
 
+    /// Not while a session is being closed: upstream, the question enters TAs and can then wait
+    /// for the one who closes, who waits for it, for ever.
     pub(crate) fn snapshot(&self) -> Result<Snapshot> {
         let mut params = shape([Kind::None; 4]);
         params[0] = self.room.param(Kind::MemOut);
@@ -113,9 +124,32 @@ impl Stats {
         instances.values_mut().for_each(|list| list.sort_unstable());
         Ok(Snapshot {
             instances,
-            heap: self.allocated(HEAP)?,
-            ta_ram: self.allocated(TA_RAM)?,
+            memory: self.memory()?,
         })
+    }
+
+    /// Enters no TA and waits for nobody.
+    pub(crate) fn memory(&self) -> Result<Memory> {
+        Ok(Memory {
+            heap: self.allocated(HEAP)?,
+            tas: self.allocated(TA_RAM)?,
+        })
+    }
+
+    /// Waits until no more memory is in use than before: some sessions end a little later,
+    /// in a worker of the kernel. Then looks at all of it.
+    pub(crate) fn settled(&self, before: Memory) -> Result<Snapshot> {
+        let start = Instant::now();
+        loop {
+            let now = self.memory()?;
+            // Growth of the heap alone need not be a leak.
+            let patience = Duration::from_secs(if now.tas > before.tas { 5 } else { 1 });
+            let settled = now.tas <= before.tas && now.heap <= before.heap;
+            if settled || start.elapsed() > patience {
+                return self.snapshot();
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 //! client is served, whoever it is, and the rules of ownership hold.
 
 use super::Case;
-use crate::bench::{Bench, Seat, died, eventually, flavour, opening, visit};
-use crate::stats::Stats;
+use crate::bench::{Bench, Seat, died, flavour, opening, released, visit};
+use crate::stats::{Memory, Stats};
 use crate::supplicant;
 use crate::world::{OWNER, Process, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, bail, ensure};
@@ -177,6 +177,7 @@ fn killed(
 ) -> Result<Option<String>> {
     let ta = flavour(Kind::Shared, bench.stack.opens_bound());
     let rounds = bench.rounds(5, 500);
+    let before = Stats::open()?.memory()?;
     for nth in 0..rounds {
         let other = Seat::owned(ta, Login::User)?;
         ROOT.act()?;
@@ -194,7 +195,7 @@ fn killed(
         let sessions = other.status()?.sessions;
         ensure!(sessions == 1, "{sessions} sessions, {}", context());
         drop(other);
-        next_is_served(ta).with_context(context)?;
+        next_is_served(before, ta).with_context(context)?;
     }
     Ok(Some(format!("{rounds} rounds, the next client is served")))
 }
@@ -214,6 +215,7 @@ fn killed_at_supplicant(bench: &Bench) -> Result<Option<String>> {
     let ta = flavour(Kind::Shared, bench.stack.opens_bound());
     let _keeper = supplicant::Keeper::start()?;
     let rounds = bench.rounds(5, 200);
+    let before = Stats::open()?.memory()?;
     for nth in 0..rounds {
         let mut victim = Process::start(|line| {
             OWNER.be()?;
@@ -223,7 +225,7 @@ fn killed_at_supplicant(bench: &Bench) -> Result<Option<String>> {
         })?;
         kill_within(bench, &mut victim, 400)?;
         victim.reap()?;
-        let mut next = Process::start(|_| next_is_served(ta))?;
+        let mut next = Process::start(|_| next_is_served(before, ta))?;
         next.line.patience(Duration::from_secs(10))?;
         let pid = next.pid;
         if let Err(error) = next.finish::<()>() {
@@ -237,9 +239,8 @@ fn killed_at_supplicant(bench: &Bench) -> Result<Option<String>> {
 }
 
 /// Another user opens: the first of a new instance.
-fn next_is_served(ta: &'static Flavour) -> Result<()> {
-    let stats = Stats::open()?;
-    eventually(&stats, "released", |now| now.instances_of(ta.uuid) == 0)?;
+fn next_is_served(before: Memory, ta: &'static Flavour) -> Result<()> {
+    released(&Stats::open()?, before, ta)?;
     let answer = visit(STRANGER, ta, Login::User)?;
     ensure!(answer.is_success(), "the next client: {answer}");
     Ok(())

@@ -2,7 +2,7 @@
 //! Several at once, best on several processors.
 
 use super::Case;
-use crate::bench::{Bench, Seat, ask, eventually, flavour, opening};
+use crate::bench::{Bench, Seat, ask, flavour, opening, released};
 use crate::stats::Stats;
 use crate::world::{OWNER, Person, Process, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, anyhow, ensure};
@@ -78,6 +78,7 @@ fn open_open(bench: &Bench, how: Opening) -> Result<Option<String>> {
     let ta = flavour(Kind::Shared, true);
     let rounds = bench.rounds(6, 2000);
     let mut won = [0, 0];
+    let before = Stats::open()?.memory()?;
     for nth in 0..rounds {
         let (wait, delay) = {
             let mut random = bench.random();
@@ -104,8 +105,7 @@ fn open_open(bench: &Bench, how: Opening) -> Result<Option<String>> {
         let seen = answers.iter().map(ToString::to_string).collect::<Vec<_>>();
         let context = || format!("round {nth}: {}", seen.join(" and "));
         judge_open(bench, how, &answers, &mut won).with_context(context)?;
-        let stats = Stats::open()?;
-        eventually(&stats, "released", |now| now.instances_of(ta.uuid) == 0)?;
+        released(&Stats::open()?, before, ta)?;
     }
     Ok(Some(format!(
         "{rounds} rounds, won by {} and {}",

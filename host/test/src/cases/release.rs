@@ -3,7 +3,7 @@
 //! that stayed would keep the instance and its owner: the next client is another user.
 
 use super::Case;
-use crate::bench::{Bench, Seat, eventually, flavour, visit};
+use crate::bench::{Bench, Seat, flavour, released, visit};
 use crate::stats::Stats;
 use crate::world::{Line, OWNER, Process, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, ensure};
@@ -66,13 +66,12 @@ fn rounds(
 ) -> Result<Option<String>> {
     let ta = flavour(Kind::Shared, bench.stack.opens_bound());
     let rounds = bench.rounds(5, 1000);
+    let before = Stats::open()?.memory()?;
     for nth in 0..rounds {
         (|| -> Result<()> {
             round(bench, ta)?;
             ROOT.act()?;
-            let stats = Stats::open()?;
-            eventually(&stats, "released", |now| now.instances_of(ta.uuid) == 0)?;
-            Ok(())
+            released(&Stats::open()?, before, ta)
         })()
         .with_context(|| format!("round {nth}"))?;
     }

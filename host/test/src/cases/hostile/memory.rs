@@ -217,11 +217,11 @@ pub(super) fn upstreams_leak(world: &World) -> Result<()> {
     let memory = [TMEM[0] | NONCONTIG, list(world), PAGE as u64, COOKIE];
     let params = [world.proper(world.owner.claim()), vec![memory]].concat();
     let message = Message::new(INVOKE, world.session, &params);
-    let before = Stats::open()?.snapshot()?.heap;
+    let before = Stats::open()?.memory()?.heap;
     for _ in 0..TIMES {
         world.ask("invoke", &message, REACHED)?;
     }
-    let lost = Stats::open()?.snapshot()?.heap - before;
+    let lost = Stats::open()?.memory()?.heap - before;
     ensure!(lost <= TIMES * OBJECT && lost % TIMES == 0, "{lost} octets");
     world.lose(lost);
     Ok(())

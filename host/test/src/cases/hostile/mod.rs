@@ -55,7 +55,7 @@ fn run(bench: &Bench, play: fn(&World) -> Result<()>) -> Result<Option<String>> 
     play(&world)?;
     world.owner_is_served().context("afterwards")?;
     let after = Stats::open()?.snapshot()?;
-    before.heap += world.lost();
+    before.memory.heap += world.lost();
     ensure!(before == after, "leak: {before} became {after}");
     Ok(Some(world.summary()))
 }
