@@ -31,6 +31,7 @@ CONFIGS := \
 	pager:pager:small:bound \
 	bti:bti:small:bound \
 	kasan:kasan:small:bound \
+	all:all:debian:bound \
 	small:bound:small:bound \
 	small-debug:bound:debug:bound \
 	ffa:ffa:small:bound \

@@ -118,7 +118,7 @@ impl Run {
                     .push(format!("the system failed (status {status}): {last}"));
             }
             run.system
-                .extend(stack.and_then(|stack| log_trouble(stack, log)));
+                .extend(stack.and_then(|stack| run.log_trouble(stack, done, log)));
         }
         Ok(run)
     }
@@ -160,6 +160,33 @@ impl Run {
             .find(|result| result.case.number == number)
     }
 
+    /// B16: refusals are logged where there are any, not all of them if there are many, and
+    /// never say who the owner is.
+    fn log_trouble(&self, stack: Stack, done: bool, log: &str) -> Option<String> {
+        let refusals = log.lines().filter(|line| line.contains(REFUSED));
+        let owners = OWNERS.map(|owner| owner.uuid().to_string());
+        if refusals
+            .clone()
+            .any(|line| owners.iter().any(|uuid| line.contains(uuid)))
+        {
+            return Some("the secure log says who the owner is".into());
+        }
+        let lines = refusals.count() as u64;
+        let refused = self.results.iter().any(|result| match result.outcome {
+            Outcome::Closed => true,
+            Outcome::Ok => stack.verifies() && result.case.proves == Proves::Refusal,
+            _ => false,
+        });
+        match (stack.has_bound_core(), lines) {
+            (true, 0) if refused => Some("no refusal is in the secure log".into()),
+            (true, _) if done && lines > BURST + self.seconds() + CLOCKS => {
+                Some(format!("{lines} refusals are in the secure log"))
+            }
+            (false, 1..) => Some("a stock core refuses".into()),
+            _ => None,
+        }
+    }
+
     pub(crate) fn seconds(&self) -> u64 {
         self.results.iter().map(|result| result.millis).sum::<u64>() / 1000
     }
@@ -196,23 +223,10 @@ const SWAPPED: &str = "swapped";
 const REFUSED: &str = "Refused ";
 /// The suite's owner and its group, whose client UUIDs nobody may read there.
 const OWNERS: [Principal; 2] = [Principal::User(1000), Principal::Group(2000)];
-
-/// B16: refusals are logged where there are any, and never say who the owner is.
-fn log_trouble(stack: Stack, log: &str) -> Option<String> {
-    let refusals = log.lines().filter(|line| line.contains(REFUSED));
-    let owners = OWNERS.map(|owner| owner.uuid().to_string());
-    if refusals
-        .clone()
-        .any(|line| owners.iter().any(|uuid| line.contains(uuid)))
-    {
-        return Some("the secure log says who the owner is".into());
-    }
-    match (stack, refusals.count()) {
-        (Stack::Bound | Stack::StockDriver, 0) => Some("no refusal is in the secure log".into()),
-        (Stack::Stock | Stack::StockCore, 1..) => Some("a stock core refuses".into()),
-        _ => None,
-    }
-}
+/// Lines that may come at once, at boot or after a quiet time; then it is one a second.
+const BURST: u64 = 10;
+/// Seconds by which the clocks of the two worlds may differ in a run.
+const CLOCKS: u64 = 5;
 
 #[cfg(test)]
 mod tests {
@@ -280,6 +294,10 @@ mod tests {
         assert_eq!(judge("bound", &good, 0, "").len(), 1, "no line");
         let leak = format!("{LOG} of {}", OWNERS[0].uuid());
         assert_eq!(judge("bound", &good, 0, &leak).len(), 1, "the owner");
+        let flood = format!("{LOG}\n").repeat(16);
+        assert_eq!(judge("bound", &good, 0, &flood).len(), 1, "too many");
+        let few = format!("{LOG}\n").repeat(15);
+        assert!(judge("bound", &good, 0, &few).is_empty());
     }
 
     #[test]

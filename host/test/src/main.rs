@@ -29,8 +29,8 @@ struct Args {
     /// Print the cases instead of running them
     #[arg(long)]
     list: bool,
-    /// What is booted: stock, bound, stock-core (and the bound driver) or stock-driver
-    /// (and the bound core)
+    /// What is booted: stock, bound, bound-all (with CFG_CLIENT_BINDING_ALL=y), stock-core
+    /// (and the bound driver) or stock-driver (and the bound core)
     #[arg(long, default_value = "bound", value_parser = Stack::named)]
     expect: Stack,
     /// Also the long cases, and many rounds of the others

@@ -3,6 +3,7 @@
 //! twice. Once it comes from the policy crate, fed like the TEE feeds it; once from
 //! a table written from the rules alone. Where they differ, one of them is wrong.
 
+use crate::Stack;
 use client_binding_identity::Principal;
 use client_binding_policy::abi::{self, Claim, ClientUuid, Identity};
 use client_binding_policy::{Binding, Instance, Session};
@@ -150,11 +151,11 @@ fn identity(method: Method, caller: Caller) -> Option<Identity> {
 
 /// The ruling by the policy crate, on records like those the TEE keeps, where claims
 /// are verified.
-pub fn by_policy(cell: &Cell) -> Ruling {
-    let binding = if cell.bound {
-        Binding::ByHeader
-    } else {
-        Binding::Unbound
+pub fn by_policy(cell: &Cell, stack: Stack) -> Ruling {
+    let binding = match (cell.bound, stack) {
+        (true, _) => Binding::ByHeader,
+        (false, Stack::BoundAll) => Binding::ByImage,
+        (false, _) => Binding::Unbound,
     };
     let Some(owner) = identity(cell.owner, Caller::Owner) else {
         return Ruling::NotInGroup;
@@ -198,7 +199,7 @@ pub fn by_policy(cell: &Cell) -> Ruling {
 }
 
 /// The ruling by the rules, written without a look at the policy crate.
-pub fn by_rules(cell: &Cell, verifies: bool) -> Ruling {
+pub fn by_rules(cell: &Cell, stack: Stack) -> Ruling {
     use Caller::{Leaver, Member, Owner, Returned, Stranger, Twin};
     let Cell {
         owner,
@@ -207,13 +208,13 @@ pub fn by_rules(cell: &Cell, verifies: bool) -> Ruling {
         caller,
         deed,
     } = *cell;
-    if verifies && bound && owner == Method::Public {
+    if stack.verifies() && bound && owner == Method::Public {
         return Ruling::NoOwner; // B7
     }
     if deed == Deed::Open(Method::Group) && matches!(caller, Stranger | Leaver) {
         return Ruling::NotInGroup; // as always
     }
-    if !verifies {
+    if !stack.verifies() {
         return match (deed, kind) {
             (Deed::Open(_), Kind::Single) => Ruling::Busy,
             _ => Ruling::Done,
@@ -231,18 +232,20 @@ pub fn by_rules(cell: &Cell, verifies: bool) -> Ruling {
         Deed::Invoke | Deed::Cancel | Deed::Close => Ruling::Denied,
         Deed::Open(Method::Public) if bound => Ruling::Denied, // B7
         Deed::Open(_) if kind == Kind::Private => Ruling::Done,
-        // B3
-        Deed::Open(method) if bound && (method != owner || !same_client) => Ruling::Denied,
+        // B3, B4
+        Deed::Open(method) if stack.owns_instances(bound) && (method != owner || !same_client) => {
+            Ruling::Denied
+        }
         Deed::Open(_) if kind == Kind::Single => Ruling::Busy,
         Deed::Open(_) => Ruling::Done,
     }
 }
 
 /// What both tables say.
-pub fn ruling(cell: &Cell, verifies: bool) -> Result<Ruling, String> {
-    let rules = by_rules(cell, verifies);
-    if verifies {
-        let policy = by_policy(cell);
+pub fn ruling(cell: &Cell, stack: Stack) -> Result<Ruling, String> {
+    let rules = by_rules(cell, stack);
+    if stack.verifies() {
+        let policy = by_policy(cell, stack);
         if policy != rules {
             return Err(format!(
                 "{cell:?}: the policy says {policy:?}, the rules say {rules:?}"
@@ -285,8 +288,8 @@ mod tests {
     fn both_tables_agree() {
         assert_eq!(all().len(), 3 * 4 * 2 * 6 * 6);
         for cell in all() {
-            for verifies in [false, true] {
-                ruling(&cell, verifies).unwrap();
+            for stack in Stack::ALL {
+                ruling(&cell, stack).unwrap();
             }
         }
     }
@@ -294,10 +297,12 @@ mod tests {
     #[test]
     fn nothing_is_denied_on_a_stock_stack_and_the_owner_never() {
         for cell in all() {
-            assert_ne!(by_rules(&cell, false), Ruling::Denied);
+            assert_ne!(by_rules(&cell, Stack::Stock), Ruling::Denied);
             let own = !matches!(cell.deed, Deed::Open(_)) && cell.caller == Caller::Owner;
-            if own && by_policy(&cell) != Ruling::NoOwner {
-                assert_eq!(by_policy(&cell), Ruling::Done, "{cell:?}");
+            for stack in [Stack::Bound, Stack::BoundAll] {
+                let ruling = by_policy(&cell, stack);
+                let done = matches!(ruling, Ruling::Done | Ruling::NoOwner);
+                assert!(!own || done, "{cell:?}");
             }
         }
     }

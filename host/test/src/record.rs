@@ -10,6 +10,8 @@ pub enum Stack {
     Stock,
     /// Both.
     Bound,
+    /// Both, and the image binds TAs that do not ask for it (`CFG_CLIENT_BINDING_ALL=y`).
+    BoundAll,
     /// The driver does, the core does not.
     StockCore,
     /// The core does, the driver does not.
@@ -18,13 +20,20 @@ pub enum Stack {
 
 impl Stack {
     /// Every stack.
-    pub const ALL: [Self; 4] = [Self::Stock, Self::Bound, Self::StockCore, Self::StockDriver];
+    pub const ALL: [Self; 5] = [
+        Self::Stock,
+        Self::Bound,
+        Self::BoundAll,
+        Self::StockCore,
+        Self::StockDriver,
+    ];
 
     /// As people write it.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Stock => "stock",
             Self::Bound => "bound",
+            Self::BoundAll => "bound-all",
             Self::StockCore => "stock-core",
             Self::StockDriver => "stock-driver",
         }
@@ -33,12 +42,32 @@ impl Stack {
     /// The stack of that name.
     pub fn named(word: &str) -> Result<Self, String> {
         let stack = Self::ALL.into_iter().find(|stack| stack.word() == word);
-        stack.ok_or_else(|| format!("{word:?} is none of stock, bound, stock-core, stock-driver"))
+        stack.ok_or_else(|| {
+            format!(
+                "{word:?} is none of {}",
+                Self::ALL.map(Self::word).join(", ")
+            )
+        })
+    }
+
+    /// Whether the core knows of client binding.
+    pub const fn has_bound_core(self) -> bool {
+        !matches!(self, Self::Stock | Self::StockCore)
     }
 
     /// Whether claims are made and verified.
     pub const fn verifies(self) -> bool {
-        matches!(self, Self::Bound)
+        matches!(self, Self::Bound | Self::BoundAll)
+    }
+
+    /// Whether instances of TAs belong to their first client, of TAs with the flag
+    /// (`flagged`) or without.
+    pub const fn owns_instances(self, flagged: bool) -> bool {
+        match self {
+            Self::Bound => flagged,
+            Self::BoundAll => true,
+            _ => false,
+        }
     }
 
     /// Whether a bound TA can be opened by a client in Linux at all (B13).

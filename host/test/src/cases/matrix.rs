@@ -111,7 +111,7 @@ fn loads(cell: &Cell, expected: Ruling) -> bool {
 }
 
 fn rule(bench: &Bench, cell: &Cell) -> Result<Ruling> {
-    ruling(cell, bench.verifies()).map_err(|error| anyhow!(error))
+    ruling(cell, bench.stack).map_err(|error| anyhow!(error))
 }
 
 /// True if the session is gone, as it should.

@@ -3,7 +3,7 @@
 //! TAs, a TA in C.
 
 use super::Case;
-use crate::bench::{Seat, flavour, visit};
+use crate::bench::{Bench, Seat, flavour, visit};
 use crate::world::{CLIENTS, OWNER, STRANGER, let_person};
 use anyhow::{Context, Result, ensure};
 use client_binding_proto::probe::{Command, Flavour, Kind, words};
@@ -165,6 +165,12 @@ pub(super) const CASES: &[Case] = &[
         let devices = fs::read_dir("/sys/bus/tee/devices")?.count();
         Ok((devices > 0).then(|| format!("{devices} devices")))
     }),
+    Case::service(
+        8032,
+        "A TA without the flag: who else is served depends on the image",
+        &[4, 7],
+        served_together,
+    ),
     Case::refusal(
         8031,
         "A bound TA in C: another user joins and invokes",
@@ -198,6 +204,41 @@ pub(super) const CASES: &[Case] = &[
     )
     .bound(),
 ];
+
+/// What `CFG_CLIENT_BINDING_ALL=y` breaks: a TA that serves several clients at once.
+fn served_together(bench: &Bench) -> Result<Option<String>> {
+    let mut refused = 0;
+    for kind in [Kind::Shared, Kind::Kept] {
+        let ta = flavour(kind, false);
+        for login in [Login::User, Login::Public] {
+            let seat = Seat::owned(ta, login)?;
+            for (person, other) in [
+                (OWNER, Login::User),
+                (OWNER, Login::Public),
+                (STRANGER, Login::User),
+                (STRANGER, Login::Public),
+            ] {
+                let same = other == login && (person.uid == OWNER.uid || other == Login::Public);
+                let answer = visit(person, ta, other)?;
+                let denied = bench.stack.owns_instances(false) && !same;
+                let as_expected = if denied {
+                    answer.is_denied()
+                } else {
+                    answer.is_success()
+                };
+                let uid = person.uid;
+                ensure!(
+                    as_expected,
+                    "{login:?} owns {}, {uid} opens as {other:?}: {answer}",
+                    ta.name
+                );
+                refused += u32::from(denied);
+            }
+            seat.crash()?;
+        }
+    }
+    Ok(Some(format!("{refused} of 16 refused")))
+}
 
 const STATS: TaUuid = crate::stats::STATS;
 

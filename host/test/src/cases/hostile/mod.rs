@@ -38,6 +38,7 @@ pub(super) const CASES: &[Case] = cases! {
     service 6013 "A refused open holds no reference to shared memory" [3, 6, 12] memory::opens;
     service 6014 "Memory references that change under way" [12] memory::changing;
     service 6015 "Upstream's leak of references is no larger than it was" [12] memory::upstreams_leak;
+    refusal 6016 "Each bit of an owner's identity counts" [3, 7] shape::owners;
     service 6021 "Identity words that change under way" [2] change::identity;
     service 6022 "Attributes and numbers that change under way" [2, 12] change::shape;
     refusal 6023 "Session and command that change under way" [2] change::session;

@@ -167,6 +167,30 @@ pub(super) fn identities(world: &World) -> Result<()> {
     Ok(())
 }
 
+pub(super) fn owners(world: &World) -> Result<()> {
+    let me = world.owner;
+    let owned = world.open(vault_c::UUID, me.with(ATTESTED))?;
+    let [a, b] = me.uuid;
+    let bits = (0..128).map(|bit| (1_u128 << bit) ^ (u128::from(b) << 64 | u128::from(a)));
+    let uuids = bits.map(|uuid| [uuid as u64, (uuid >> 64) as u64]);
+    let others = uuids.map(|uuid| Who { uuid, ..me });
+    let logins = Login::NORMAL_WORLD
+        .into_iter()
+        .filter(|login| login.0 != me.login)
+        .map(|login| me.by(login.0));
+    for other in others.chain(logins) {
+        let what = format!("{:#x} {:x?}", other.login, other.uuid);
+        let message = Message::open(vault_c::UUID, other.with(ATTESTED), &[]);
+        let reply = world.ask(&what, &message, world.here(DENIED, SERVED))?;
+        if !world.bound {
+            world.release(reply.session)?;
+        }
+    }
+    let again = world.open(vault_c::UUID, me.with(ATTESTED))?;
+    world.release(again)?;
+    world.release(owned)
+}
+
 pub(super) fn numbers(world: &World) -> Result<()> {
     let claim = world.owner.claim();
     let attested = world.owner.with(ATTESTED);

@@ -217,7 +217,7 @@ impl World {
         let mut world = Self {
             stack,
             full,
-            bound: matches!(stack, Stack::Bound | Stack::StockDriver),
+            bound: stack.has_bound_core(),
             memory: tee.allocate(SIZE)?,
             tee,
             cookie: 0,
