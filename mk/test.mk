@@ -2,7 +2,7 @@
 # make test: each check is a goal check-NAME; scripts/run-checks runs them all and counts.
 
 CHECKS := build format clippy clippy-clients clippy-tas clippy-glue host-tests shell glue \
-	linux-style linux-series optee-style optee-series optee-off clients rng demo mixes suite
+	linux-style linux-series optee-style optee-series optee-off clients rng demo mixes suite reset
 T := $(B)/test
 .PHONY: test $(CHECKS:%=check-%)
 test:
@@ -70,3 +70,7 @@ check-mixes: boot-files
 # The chapters of the suite that are quick; the bound stack is attacked through the kernel as well. All of it: test-suite, test-full.
 check-suite: suite hostile
 	scripts/suite stock:stock:debian:stock bound:bound:debian:hostile -- 1xxx 2xxx 6xxx
+
+# The machine is reset in the middle of an open; what boots then is as good as new.
+check-reset: suite
+	scripts/boot --name reset --smp 4 --reset-at '* binding_4041' --overlay $(SUITE)/bound -- binding-test 4041 1001 3001 4011

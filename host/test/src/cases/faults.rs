@@ -149,6 +149,12 @@ pub(super) const CASES: &[Case] = &[
         &[11],
         supplicant_dies,
     ),
+    Case::service(
+        4041,
+        "A first open that takes long holds up nobody else",
+        &[6],
+        long_open,
+    ),
 ];
 
 /// These come last: they take the TEE away for a while.
@@ -456,6 +462,34 @@ fn many_opens(bench: &Bench) -> Result<Option<String>> {
         seat.status()?
     );
     Ok(Some(format!("{opens} opens")))
+}
+
+/// scripts/boot --reset-at resets the machine in the middle of this one.
+fn long_open(bench: &Bench) -> Result<Option<String>> {
+    const LONG: u32 = 2000;
+    let ta = flavour(Kind::Shared, bench.stack.opens_bound());
+    let mut slow = Process::start(|line| {
+        OWNER.be()?;
+        let tee = Tee::connect()?;
+        line.go()?;
+        let start = Instant::now();
+        let opened = tee.open_with(ta.uuid, Login::User, opening(Opening::Serve, LONG));
+        opened.context("the long open")?;
+        Ok(start.elapsed().as_millis() as u64)
+    })?;
+    slow.line.wait()?;
+    let mut served = 0;
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(u64::from(LONG) - 500) {
+        let answer = visit(STRANGER, flavour(Kind::Private, false), Login::User)?;
+        ensure!(answer.is_success(), "somebody else's TA: {answer}");
+        served += 1;
+    }
+    let took: u64 = slow.finish()?;
+    ensure!(took >= u64::from(LONG), "it took {took} ms only");
+    Ok(Some(format!(
+        "{served} opens of another TA during one of {took} ms"
+    )))
 }
 
 fn supplicant_dies(bench: &Bench) -> Result<Option<String>> {
