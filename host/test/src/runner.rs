@@ -134,7 +134,7 @@ fn play(case: &'static Case, bench: &Bench) -> Ended {
         Ok(stage) => stage,
         Err(error) => return Ended::fail(format!("{error:#}")),
     };
-    let patience = Duration::from_secs(if bench.full { 600 } else { case.seconds });
+    let patience = Duration::from_secs(if bench.full { 7200 } else { case.seconds });
     if let Err(error) = stage.line.patience(patience) {
         return Ended::fail(format!("{error:#}"));
     }
