@@ -54,7 +54,7 @@ pub enum Caller {
     Member,
     /// The owner's user without the group.
     Leaver,
-    /// The owner's process after it was the stranger for a while.
+    /// The owner's process after it was the stranger, without the group, for a while.
     Returned,
 }
 
