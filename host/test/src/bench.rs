@@ -4,7 +4,7 @@
 
 use crate::stats::{Memory, Stats};
 use crate::world::{OWNER, Person};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use client_binding_proto::probe::{Command, Flavour, Kind, Opening};
 use client_binding_proto::{Identity, Param as ParamKind};
 use client_binding_raw::sys::{Param, Params};
@@ -12,6 +12,7 @@ use client_binding_raw::{Answer, Login, Session, Tee};
 use client_binding_test::Stack;
 use nix::errno::Errno;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 /// What a case knows of its surroundings.
 pub(crate) struct Bench {
@@ -176,6 +177,26 @@ impl Seat {
         died(self.command(Command::Panic, 0))?;
         self.close()
     }
+}
+
+/// How many calls the cases may make at once: the runner has made as many before.
+///
+/// The driver keeps memory for as many calls as there ever were at the same time, and
+/// upstream's with it the context of who needed it first, and all sessions of that context.
+pub(crate) const CALLS: usize = 200;
+
+/// That many calls at once in a session with a TA that has one instance: one takes its
+/// time, the others wait for it.
+pub(crate) fn crowd(seat: &Seat, calls: usize) -> Result<()> {
+    thread::scope(|scope| {
+        let long = scope.spawn(|| seat.command(Command::Wait, 1000).values());
+        let others: Vec<_> = (1..calls).map(|_| scope.spawn(|| seat.works())).collect();
+        for other in others {
+            other.join().map_err(|_| anyhow!("a thread died"))??;
+        }
+        long.join().map_err(|_| anyhow!("a thread died"))??;
+        Ok(())
+    })
 }
 
 /// Asks a TA who we are, in somebody's session.

@@ -55,9 +55,14 @@ impl Stack {
         !matches!(self, Self::Stock | Self::StockCore)
     }
 
+    /// Whether the driver knows of client binding.
+    pub const fn has_bound_driver(self) -> bool {
+        !matches!(self, Self::Stock | Self::StockDriver)
+    }
+
     /// Whether claims are made and verified.
     pub const fn verifies(self) -> bool {
-        matches!(self, Self::Bound | Self::BoundAll)
+        self.has_bound_core() && self.has_bound_driver()
     }
 
     /// Whether instances of TAs belong to their first client, of TAs with the flag

@@ -3,13 +3,13 @@
 //! and credentials, descriptors and sessions don't outlive a case. What outlives it
 //! in the secure world is a leak.
 
-use crate::bench::{Bench, flavour};
+use crate::bench::{Bench, CALLS, Seat, crowd, flavour};
 use crate::cases::Case;
 use crate::stats::{Snapshot, Stats};
 use crate::supplicant;
-use crate::world::{OWNER, Process};
+use crate::world::{OWNER, Process, ROOT, let_person};
 use crate::{Args, Format};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use client_binding_proto::probe::Kind;
 use client_binding_raw::{Login, Tee};
 use client_binding_test::{Event, Planned, Verdict};
@@ -65,7 +65,12 @@ fn warm_up() -> Result<()> {
         // An absent TA would be found out by the cases.
         let _ = tee.open(flavour(Kind::Shared, false).uuid, Login::Public);
     }
-    Ok(())
+    let_person(ROOT, || {
+        let seat = Seat::take(flavour(Kind::Shared, false), Login::Public)?;
+        crowd(&seat, CALLS)?;
+        seat.close()
+    })
+    .context("many calls at once")
 }
 
 struct Ended {

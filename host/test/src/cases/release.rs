@@ -3,7 +3,7 @@
 //! that stayed would keep the instance and its owner: the next client is another user.
 
 use super::Case;
-use crate::bench::{Bench, Seat, flavour, released, visit};
+use crate::bench::{Bench, CALLS, Seat, crowd, flavour, released, visit};
 use crate::stats::Stats;
 use crate::world::{Line, OWNER, Process, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, ensure};
@@ -56,6 +56,12 @@ pub(super) const CASES: &[Case] = &[
         "Many sessions on one descriptor end at once",
         &[11],
         |b| rounds(b, many_sessions),
+    ),
+    Case::service(
+        3008,
+        "The owner ends after more calls at once than there ever were",
+        &[11],
+        crowded,
     ),
 ];
 
@@ -234,4 +240,24 @@ fn many_sessions(bench: &Bench, ta: &'static Flavour) -> Result<()> {
         drop(tee);
         Ok(())
     })
+}
+
+/// With the stock driver the session would stay until the driver goes, see [`CALLS`].
+fn crowded(bench: &Bench) -> Result<Option<String>> {
+    if !bench.stack.has_bound_driver() {
+        return Ok(None);
+    }
+    let ta = flavour(Kind::Shared, bench.stack.opens_bound());
+    let before = Stats::open()?.memory()?;
+    let calls = CALLS + 40;
+    let owner = Process::start(|_| {
+        OWNER.be()?;
+        let seat = Seat::take(ta, Login::User)?;
+        crowd(&seat, calls)
+    })?;
+    owner.finish::<()>()?;
+    released(&Stats::open()?, before, ta)?;
+    let answer = visit(STRANGER, ta, Login::User)?;
+    ensure!(answer.is_success(), "the next client: {answer}");
+    Ok(Some(format!("{calls} calls, the next client is served")))
 }
