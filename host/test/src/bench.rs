@@ -11,8 +11,10 @@ use client_binding_raw::sys::{Param, Params};
 use client_binding_raw::{Answer, Login, Session, Tee};
 use client_binding_test::Stack;
 use nix::errno::Errno;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 /// What a case knows of its surroundings.
 pub(crate) struct Bench {
@@ -185,16 +187,34 @@ impl Seat {
 /// upstream's with it the context of who needed it first, and all sessions of that context.
 pub(crate) const CALLS: usize = 200;
 
-/// That many calls at once in a session with a TA that has one instance: one takes its
-/// time, the others wait for it.
+/// That many calls at once in a session: the first waits until all others are there, and
+/// is cancelled then.
 pub(crate) fn crowd(seat: &Seat, calls: usize) -> Result<()> {
+    let others = calls - 1;
+    let there = AtomicUsize::new(0);
     thread::scope(|scope| {
-        let long = scope.spawn(|| seat.command(Command::Wait, 1000).values());
-        let others: Vec<_> = (1..calls).map(|_| scope.spawn(|| seat.works())).collect();
+        let first = scope.spawn(|| seat.command(Command::Wait, 20_000));
+        thread::sleep(Duration::from_millis(300));
+        let others: Vec<_> = (0..others)
+            .map(|_| {
+                scope.spawn(|| {
+                    there.fetch_add(1, Ordering::Relaxed);
+                    seat.works()
+                })
+            })
+            .collect();
+        while there.load(Ordering::Relaxed) < others.len() {
+            thread::sleep(Duration::from_millis(10));
+        }
+        thread::sleep(Duration::from_millis(500));
+        let early = others.iter().filter(|other| other.is_finished()).count();
+        seat.tee.cancel(seat.session)?;
         for other in others {
             other.join().map_err(|_| anyhow!("a thread died"))??;
         }
-        long.join().map_err(|_| anyhow!("a thread died"))??;
+        let first = first.join().map_err(|_| anyhow!("a thread died"))?;
+        ensure!(first.is_cancelled(), "the first call: {first}");
+        ensure!(early < 20, "{early} calls were over before the others came");
         Ok(())
     })
 }

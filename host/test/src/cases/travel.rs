@@ -5,6 +5,7 @@ use super::Case;
 use crate::bench::{Bench, Seat, ask, flavour};
 use crate::world::{CLIENTS, LEAVER, MEMBER, OWNER, Person, Process, STRANGER, let_person};
 use anyhow::{Context, Result, anyhow, ensure};
+use client_binding_identity::Principal;
 use client_binding_proto::probe::Kind;
 use client_binding_raw::{Answer, Login, Session, Tee, sys};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -124,6 +125,12 @@ pub(super) const CASES: &[Case] = &[
         },
     )
     .bound(),
+    Case::refusal(
+        2020,
+        "A group logs in by its number in a user namespace, not that number's group outside",
+        &[17],
+        group_of_namespace,
+    ),
     Case::service(
         2012,
         "The owner goes on in a user namespace that maps nobody",
@@ -371,6 +378,28 @@ fn in_namespace(person: Person, uid: u32, gid: Option<u32>) -> Result<()> {
         fs::write("/proc/self/gid_map", format!("{gid} {} 1", person.uid)).context("gid_map")?;
     }
     Ok(())
+}
+
+/// The stranger's group, which has the number of the owner's in there.
+fn group_of_namespace(bench: &Bench) -> Result<Option<String>> {
+    let mut inside = Process::start(|line| {
+        STRANGER.be()?;
+        in_namespace(STRANGER, STRANGER.uid, Some(CLIENTS))?;
+        let seat = Seat::take(flavour(Kind::Private, false), Login::Group(CLIENTS))?;
+        let group = Principal::Group(STRANGER.uid).uuid();
+        ensure!(seat.identity.uuid == *group.as_bytes(), "another group");
+        line.send_fd(&seat.tee)?;
+        line.say(&seat.session)?;
+        line.wait()?;
+        seat.works()
+    })?;
+    let tee = Tee::from(inside.line.receive_fd()?);
+    let session = inside.line.hear()?;
+    let answer = let_person(MEMBER, || Ok(ask(&tee, session)))?;
+    bench.attacked(answer)?;
+    inside.line.go()?;
+    inside.finish::<()>()?;
+    Ok(Some(answer.to_string()))
 }
 
 fn in_chroot(seat: &Seat, person: Person) -> Result<Answer> {
