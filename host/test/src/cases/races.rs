@@ -48,6 +48,12 @@ pub(super) const CASES: &[Case] = &[
         &[2],
         close_invoke,
     ),
+    Case::service(
+        5010,
+        "A close waits for the command that runs",
+        &[2, 11],
+        close_waits,
+    ),
     Case::refusal(
         5006,
         "One thread changes its euid while others invoke",
@@ -237,6 +243,27 @@ fn close_invoke(bench: &Bench) -> Result<Option<String>> {
     Ok(Some(format!(
         "{rounds} rounds, {served} commands in between"
     )))
+}
+
+fn close_waits(bench: &Bench) -> Result<Option<String>> {
+    const LONG: u32 = 1500;
+    let seat = Seat::owned(
+        flavour(Kind::Private, bench.stack.opens_bound()),
+        Login::User,
+    )?;
+    let (answer, closed, took) = thread::scope(|scope| {
+        let runner = scope.spawn(|| seat.command(Command::Wait, LONG));
+        thread::sleep(Duration::from_millis(400));
+        let start = Instant::now();
+        let closed = seat.tee.close(seat.session);
+        let took = start.elapsed().as_millis();
+        (runner.join(), closed, took)
+    });
+    let answer = answer.map_err(|_| anyhow!("a thread died"))?;
+    ensure!(answer.is_success(), "the command: {answer}");
+    closed.context("close")?;
+    ensure!(took > 500, "the close took {took} ms only");
+    Ok(Some(format!("it took {took} ms")))
 }
 
 fn changing_thread(bench: &Bench) -> Result<Option<String>> {
