@@ -97,11 +97,26 @@ mod tests {
     #[test]
     fn verity_digests() {
         for (content, expected) in [
-            (vec![], "3d248ca542a24fc62d1c43b916eae5016878e2533c88238480b26128a1f1af95"),
-            (b"hello".to_vec(), "555b589c26ee43b7a2510e6c67ced9fb3190b6da6e9e683984551f5d77a763de"),
-            (vec![b'a'; 4096], "a2a808ddaced77f0b6b3068f47b14b5a1fb3fc43674993ab11b8e7e6f2d089e2"),
-            (vec![b'a'; 4097], "18b155c0b6e054f3f7d22488ed15340e74dc161ce2d123e13eb685c3ce565f70"),
-            (vec![b'a'; 200 * 4096 + 7], "d9280ea789d22a22ac0da6b41328e291b894733ea605ca329bb33faace36eb23"),
+            (
+                vec![],
+                "3d248ca542a24fc62d1c43b916eae5016878e2533c88238480b26128a1f1af95",
+            ),
+            (
+                b"hello".to_vec(),
+                "555b589c26ee43b7a2510e6c67ced9fb3190b6da6e9e683984551f5d77a763de",
+            ),
+            (
+                vec![b'a'; 4096],
+                "a2a808ddaced77f0b6b3068f47b14b5a1fb3fc43674993ab11b8e7e6f2d089e2",
+            ),
+            (
+                vec![b'a'; 4097],
+                "18b155c0b6e054f3f7d22488ed15340e74dc161ce2d123e13eb685c3ce565f70",
+            ),
+            (
+                vec![b'a'; 200 * 4096 + 7],
+                "d9280ea789d22a22ac0da6b41328e291b894733ea605ca329bb33faace36eb23",
+            ),
         ] {
             let expected = format!("verity-sha256:{expected}");
             assert_eq!(Measurement::verity(&content).to_string(), expected);
