@@ -55,6 +55,11 @@ impl Stack {
         !matches!(self, Self::Stock | Self::StockCore)
     }
 
+    /// Whether the driver knows of client binding, and of logins as an application or process.
+    pub const fn has_bound_driver(self) -> bool {
+        !matches!(self, Self::Stock | Self::StockDriver)
+    }
+
     /// Whether claims are made and verified.
     pub const fn verifies(self) -> bool {
         matches!(self, Self::Bound | Self::BoundAll)
