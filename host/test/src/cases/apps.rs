@@ -300,6 +300,26 @@ pub(super) const CASES: &[Case] = &[
             Ok(Some("refused by Linux".into()))
         },
     ),
+    Case::service(
+        9028,
+        "A program without fs-verity is measured by IMA or not at all",
+        &[1],
+        |b| {
+            let program = Program::new("plain", |from, to| Ok(fs::copy(from, to).map(drop)?))?;
+            let measured = Measurement::ima(&fs::read(&program.0)?);
+            if !b.stack.has_bound_driver() {
+                return each(b, &APPLICATIONS, |_| Ok(()));
+            }
+            let answer = Agent::start(&program.0, OWNER)?.open(Login::Application, false)?;
+            if answer == Answer::Kernel(Errno::ENODATA as i32) {
+                return Ok(Some("this kernel has no IMA".into()));
+            }
+            let expected = Principal::Application(measured);
+            let seen = answer.identity()?.uuid;
+            ensure!(seen == *expected.uuid().as_bytes(), "not {expected:?}");
+            Ok(Some(expected.name()))
+        },
+    ),
 ];
 
 /// What this program is called from then on: a file with fs-verity, if there is a disk
