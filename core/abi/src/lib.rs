@@ -31,7 +31,8 @@ pub const OPTEE_MSG_LOGIN_ATTESTED: u64 = 1 << 63;
 pub const OPTEE_MSG_LOGIN_RELEASE: u64 = 1 << 62;
 
 /// How a client identified itself: `TEE_LOGIN_*` of the GlobalPlatform TEE
-/// Internal Core API (section "Login types") and OP-TEE's `TEE_LOGIN_REE_KERNEL`.
+/// Internal Core API (section "Login types"), OP-TEE's `TEE_LOGIN_REE_KERNEL`
+/// and our `TEE_LOGIN_PROCESS`.
 ///
 /// A newtype and not an enum: the number lives in memory that C writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,19 +46,23 @@ impl Login {
     pub const USER: Self = Self(0x0000_0001);
     /// UUIDv5 of `gid=<hex>`.
     pub const GROUP: Self = Self(0x0000_0002);
-    /// UUIDv5 of the application.
+    /// UUIDv5 of `app=<measurement of the executable>`.
     pub const APPLICATION: Self = Self(0x0000_0004);
-    /// UUIDv5 of user and application.
+    /// UUIDv5 of `uid=<hex>:app=<measurement>`.
     pub const APPLICATION_USER: Self = Self(0x0000_0005);
-    /// UUIDv5 of group and application.
+    /// UUIDv5 of `gid=<hex>:app=<measurement>`.
     pub const APPLICATION_GROUP: Self = Self(0x0000_0006);
     /// The Linux kernel itself, nil UUID.
     pub const REE_KERNEL: Self = Self(0x8000_0000);
+    /// One running process. The last of the numbers that the Internal Core API leaves to
+    /// implementations, 0x80000000 to 0xEFFFFFFF; Linux keeps those below 0xC0000000 from
+    /// user space (`TEE_IOCTL_LOGIN_REE_KERNEL_MAX`).
+    pub const PROCESS: Self = Self(0xefff_ffff);
     /// Another TA; the UUID is that TA's.
     pub const TRUSTED_APP: Self = Self(0xf000_0000);
 
     /// The methods a message from the normal world may name.
-    pub const NORMAL_WORLD: [Self; 7] = [
+    pub const NORMAL_WORLD: [Self; 8] = [
         Self::PUBLIC,
         Self::USER,
         Self::GROUP,
@@ -65,6 +70,7 @@ impl Login {
         Self::APPLICATION_USER,
         Self::APPLICATION_GROUP,
         Self::REE_KERNEL,
+        Self::PROCESS,
     ];
 
     /// Whether the method comes with a client UUID of its own.
@@ -80,7 +86,8 @@ impl Login {
             | Self::APPLICATION
             | Self::APPLICATION_USER
             | Self::APPLICATION_GROUP
-            | Self::REE_KERNEL) => Some(login),
+            | Self::REE_KERNEL
+            | Self::PROCESS) => Some(login),
             _ => None,
         }
     }
@@ -248,7 +255,9 @@ mod tests {
             let n = 1_u32 << bit;
             [n - 1, n, n | 1, n | 0x7000_0000]
         }));
-        for n in numbers.chain([u32::MAX, Login::TRUSTED_APP.0]) {
+        let process = Login::PROCESS.0;
+        let above = [process - 1, process, Login::TRUSTED_APP.0, u32::MAX];
+        for n in numbers.chain(above) {
             let known = Login::NORMAL_WORLD.contains(&Login(n));
             let decoded = claim(n.into()).decode(Operation::Invoke);
             assert_eq!(decoded.is_some(), known, "{n:#x}");

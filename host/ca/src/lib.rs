@@ -4,9 +4,12 @@
 #![forbid(unsafe_code)]
 
 use client_binding_client::{Error, Login, Origin};
+use client_binding_identity::Principal;
 use client_binding_proto::vault::{Refusal, SECRET_MAX};
+use client_binding_raw::app;
 use std::fmt::Display;
 use std::io::{Read, Write, stdout};
+use std::path::Path;
 use std::process::ExitCode;
 use zeroize::Zeroizing;
 
@@ -20,17 +23,59 @@ pub const EXIT_CODES: &str = "Exit status:
   5  the vault does not take this: bad name, too large, empty, or it is full
   6  the TEE or the TA cannot be reached";
 
-/// Reads `public`, `user` or `group=GID`.
+/// How people write a login, for the help of each program.
+pub const LOGINS: &str =
+    "public, user, group=GID, application, user-application, group-application=GID or process";
+
+/// Reads one of [`LOGINS`].
 pub fn parse_login(text: &str) -> Result<Login, String> {
-    match text.split_once('=') {
-        None if text == "public" => Ok(Login::Public),
-        None if text == "user" => Ok(Login::User),
-        Some(("group", gid)) => match gid.parse() {
-            Ok(gid) => Ok(Login::Group(gid)),
-            Err(_) => Err(format!("{gid:?} is not a group number")),
+    let (name, gid) = match text.split_once('=') {
+        Some((name, gid)) => match gid.parse() {
+            Ok(gid) => (name, Some(gid)),
+            Err(_) => return Err(format!("{gid:?} is not a group number")),
         },
-        _ => Err("write public, user or group=GID".into()),
-    }
+        None => (text, None),
+    };
+    Ok(match (name, gid) {
+        ("public", None) => Login::Public,
+        ("user", None) => Login::User,
+        ("group", Some(gid)) => Login::Group(gid),
+        ("application", None) => Login::Application,
+        ("user-application", None) => Login::UserApplication,
+        ("group-application", Some(gid)) => Login::GroupApplication(gid),
+        ("process", None) => Login::Process,
+        _ => return Err(format!("write {LOGINS}")),
+    })
+}
+
+/// Whom a TA is going to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Nobody: the nil UUID.
+    Nobody,
+    /// This one.
+    Principal(Principal),
+    /// Somebody whose UUID nobody outside the kernel can tell beforehand.
+    Unknown,
+}
+
+/// Whom a TA is going to see if this very program logs in, by what it can find out about
+/// itself.
+pub fn expected(login: Login) -> Result<Expected, Failure> {
+    let euid = nix::unistd::geteuid().as_raw();
+    let app = || {
+        app::measure(Path::new("/proc/self/exe"))
+            .map_err(|error| Failure::other(format!("{error:#}")))
+    };
+    Ok(Expected::Principal(match login {
+        Login::Public => return Ok(Expected::Nobody),
+        Login::User => Principal::User(euid),
+        Login::Group(gid) => Principal::Group(gid),
+        Login::Application => Principal::Application(app()?),
+        Login::UserApplication => Principal::UserApplication(euid, app()?),
+        Login::GroupApplication(gid) => Principal::GroupApplication(gid, app()?),
+        Login::Process => return Ok(Expected::Unknown),
+    }))
 }
 
 /// Why a program ends without having done its work.
@@ -76,6 +121,13 @@ impl Failure {
                 },
                 Login::Group(gid),
             ) => (format!("are you a member of group {gid}?"), 3),
+            (
+                Error::Communication { .. },
+                Login::Application | Login::UserApplication | Login::GroupApplication(_),
+            ) => (
+                "the kernel's log says why, unless it is a group of others".into(),
+                3,
+            ),
             (Error::Busy { .. }, _) => ("try again when its other client is done".into(), 6),
             (Error::Other { .. }, _) => (
                 format!(
@@ -148,6 +200,11 @@ mod tests {
         assert_eq!(parse_login("public"), Ok(Login::Public));
         assert_eq!(parse_login("user"), Ok(Login::User));
         assert_eq!(parse_login("group=2000"), Ok(Login::Group(2000)));
+        assert_eq!(parse_login("application"), Ok(Login::Application));
+        assert_eq!(parse_login("user-application"), Ok(Login::UserApplication));
+        let both = parse_login("group-application=7");
+        assert_eq!(both, Ok(Login::GroupApplication(7)));
+        assert_eq!(parse_login("process"), Ok(Login::Process));
         for bad in [
             "",
             "User",
@@ -156,6 +213,9 @@ mod tests {
             "group=-1",
             "group=4294967296",
             "user=1",
+            "application=1",
+            "group-application",
+            "process=1",
         ] {
             assert!(parse_login(bad).is_err(), "{bad}");
         }

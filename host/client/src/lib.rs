@@ -23,6 +23,10 @@
 //! [`Error::AccessDenied`] until it changes them back, and so does a thread with
 //! credentials of its own. Log in after the change, or as [`Login::Public`].
 //!
+//! An application is a measurement of the executable: its fs-verity digest, else IMA's
+//! hash. A process that is being traced, and one whose executable was deleted, is none;
+//! what keeps a login from working is in the kernel's log.
+//!
 //! Dropping a [`Session`] closes it. libteec does not tell whether the kernel
 //! agreed; a session that it refused to close is freed when the last file
 //! descriptor of the connection goes.
@@ -32,6 +36,7 @@
 mod error;
 mod raw;
 
+use client_binding_abi as abi;
 pub use error::{Code, Error, Origin};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -45,6 +50,31 @@ pub enum Login {
     User,
     /// As a member of the group with this gid. The kernel checks the membership.
     Group(u32),
+    /// As the program that the calling process executes, whoever its user is.
+    Application,
+    /// As that program, executed by the effective user.
+    UserApplication,
+    /// As that program, executed by a member of the group with this gid.
+    GroupApplication(u32),
+    /// As the calling process alone. Neither its children nor what it executes are the
+    /// client, its threads are.
+    Process,
+}
+
+impl Login {
+    /// The connection method, `TEEC_LOGIN_*`.
+    pub const fn method(self) -> u32 {
+        let login = match self {
+            Self::Public => abi::Login::PUBLIC,
+            Self::User => abi::Login::USER,
+            Self::Group(_) => abi::Login::GROUP,
+            Self::Application => abi::Login::APPLICATION,
+            Self::UserApplication => abi::Login::APPLICATION_USER,
+            Self::GroupApplication(_) => abi::Login::APPLICATION_GROUP,
+            Self::Process => abi::Login::PROCESS,
+        };
+        login.0
+    }
 }
 
 /// A connection to the TEE. Sessions keep it open.

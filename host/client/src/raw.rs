@@ -13,12 +13,11 @@
 use crate::{Error, Login, Param};
 use optee_teec::raw::{
     TEEC_CloseSession, TEEC_Context, TEEC_Context__Imp, TEEC_FinalizeContext,
-    TEEC_InitializeContext, TEEC_InvokeCommand, TEEC_LOGIN_GROUP, TEEC_LOGIN_PUBLIC,
-    TEEC_LOGIN_USER, TEEC_MEMREF_TEMP_INOUT, TEEC_MEMREF_TEMP_INPUT, TEEC_MEMREF_TEMP_OUTPUT,
-    TEEC_NONE, TEEC_ORIGIN_API, TEEC_OpenSession, TEEC_Operation, TEEC_Operation__Imp,
-    TEEC_PARAM_TYPES, TEEC_Parameter, TEEC_RequestCancellation, TEEC_SUCCESS, TEEC_Session,
-    TEEC_Session__Imp, TEEC_TempMemoryReference, TEEC_UUID, TEEC_VALUE_INOUT, TEEC_VALUE_INPUT,
-    TEEC_VALUE_OUTPUT, TEEC_Value,
+    TEEC_InitializeContext, TEEC_InvokeCommand, TEEC_MEMREF_TEMP_INOUT, TEEC_MEMREF_TEMP_INPUT,
+    TEEC_MEMREF_TEMP_OUTPUT, TEEC_NONE, TEEC_ORIGIN_API, TEEC_OpenSession, TEEC_Operation,
+    TEEC_Operation__Imp, TEEC_PARAM_TYPES, TEEC_Parameter, TEEC_RequestCancellation, TEEC_SUCCESS,
+    TEEC_Session, TEEC_Session__Imp, TEEC_TempMemoryReference, TEEC_UUID, TEEC_VALUE_INOUT,
+    TEEC_VALUE_INPUT, TEEC_VALUE_OUTPUT, TEEC_Value,
 };
 use std::cell::UnsafeCell;
 use std::ptr;
@@ -82,11 +81,10 @@ impl Session {
                 session_id: 0,
             },
         }));
-        // libteec reads a gid through this pointer for GROUP, whether it is NULL or not.
-        let (method, data) = match &login {
-            Login::Public => (TEEC_LOGIN_PUBLIC, ptr::null()),
-            Login::User => (TEEC_LOGIN_USER, ptr::null()),
-            Login::Group(gid) => (TEEC_LOGIN_GROUP, ptr::from_ref(gid).cast()),
+        // libteec reads a gid through this pointer for groups, whether it is NULL or not.
+        let data = match &login {
+            Login::Group(gid) | Login::GroupApplication(gid) => ptr::from_ref(gid).cast(),
+            _ => ptr::null(),
         };
         let mut origin = TEEC_ORIGIN_API;
         // SAFETY: context and session are FIXED, UUID, login data and origin live in
@@ -96,7 +94,7 @@ impl Session {
                 context.0.get(),
                 raw.get(),
                 &ta,
-                method,
+                login.method(),
                 data,
                 ptr::null_mut(),
                 &mut origin,

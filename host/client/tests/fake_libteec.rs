@@ -4,8 +4,9 @@
 use client_binding_client::{Cancellation, Client, Error, Login, Origin, Param};
 use optee_teec::raw::{
     TEEC_Context, TEEC_ERROR_ACCESS_DENIED, TEEC_ERROR_CANCEL, TEEC_ERROR_SHORT_BUFFER,
-    TEEC_LOGIN_GROUP, TEEC_ORIGIN_TEE, TEEC_ORIGIN_TRUSTED_APP, TEEC_Operation, TEEC_SUCCESS,
-    TEEC_Session, TEEC_UUID,
+    TEEC_LOGIN_APPLICATION, TEEC_LOGIN_GROUP, TEEC_LOGIN_GROUP_APPLICATION, TEEC_LOGIN_PUBLIC,
+    TEEC_LOGIN_USER, TEEC_LOGIN_USER_APPLICATION, TEEC_ORIGIN_TEE, TEEC_ORIGIN_TRUSTED_APP,
+    TEEC_Operation, TEEC_SUCCESS, TEEC_Session, TEEC_UUID,
 };
 use std::ffi::{c_char, c_void};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -55,7 +56,7 @@ extern "C" fn TEEC_OpenSession(
     assert_eq!(context.imp.fd, 7);
     assert_eq!(destination.timeLow, 0xabfa_79a1);
     *origin = TEEC_ORIGIN_TEE;
-    if method == TEEC_LOGIN_GROUP {
+    if [TEEC_LOGIN_GROUP, TEEC_LOGIN_GROUP_APPLICATION].contains(&method) {
         // SAFETY: what libteec does. A NULL crashes this test as it would crash a client.
         let gid = unsafe { data.cast::<u32>().read() };
         if gid != MEMBER_OF {
@@ -147,6 +148,32 @@ fn a_group_login_names_its_gid() {
     let refused = client.open(TA, Login::Group(1)).err();
     let origin = Origin::Tee;
     assert_eq!(refused, Some(Error::AccessDenied { origin }));
+}
+
+#[test]
+fn a_group_application_login_names_its_gid_too() {
+    let _alone = alone();
+    let client = Client::connect().unwrap();
+    client.open(TA, Login::GroupApplication(MEMBER_OF)).unwrap();
+    assert!(client.open(TA, Login::GroupApplication(1)).is_err());
+}
+
+#[test]
+fn logins_have_the_numbers_of_the_client_api() {
+    // TEE Client API, "Session login methods"; the last one is out of the range that it
+    // leaves to implementations, 0x80000000 to 0xffffffff.
+    for (login, specified, libteec) in [
+        (Login::Public, 0, TEEC_LOGIN_PUBLIC),
+        (Login::User, 1, TEEC_LOGIN_USER),
+        (Login::Group(7), 2, TEEC_LOGIN_GROUP),
+        (Login::Application, 4, TEEC_LOGIN_APPLICATION),
+        (Login::UserApplication, 5, TEEC_LOGIN_USER_APPLICATION),
+        (Login::GroupApplication(7), 6, TEEC_LOGIN_GROUP_APPLICATION),
+        (Login::Process, 0xefff_ffff, 0xefff_ffff),
+    ] {
+        assert_eq!(login.method(), specified, "{login:?}");
+        assert_eq!(login.method(), libteec, "{login:?}");
+    }
 }
 
 #[test]

@@ -79,6 +79,10 @@ fn log_in(tee: &Tee, ta: TaUuid, login: Login) -> Result<Session> {
         Login::Public => raw::Login::Public,
         Login::User => raw::Login::User,
         Login::Group(gid) => raw::Login::Group(gid),
+        Login::Application => raw::Login::Application,
+        Login::UserApplication => raw::Login::UserApplication,
+        Login::GroupApplication(gid) => raw::Login::GroupApplication(gid),
+        Login::Process => raw::Login::Process,
     };
     match tee.open(ta, login) {
         Err(answer) if answer.is_denied() => bail!(OwnerRefused(answer.to_string())),

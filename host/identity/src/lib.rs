@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Which client UUID Linux computes for a user or a group that logs in to a TA:
-//! a version-5 UUID of a short text in a namespace of its own.
+//! Which client UUID Linux computes for whom logs in to a TA: a version-5 UUID of a
+//! short text in a namespace of its own.
 
 #![forbid(unsafe_code)]
 
+mod measure;
+
+pub use measure::{Digest, Measurement};
 use uuid::{Uuid, uuid};
 
 /// The namespace of client UUIDs (`tee_client_uuid_ns` in Linux' `tee_core.c`).
@@ -16,6 +19,27 @@ pub enum Principal {
     User(u32),
     /// A GROUP login with this gid.
     Group(u32),
+    /// An APPLICATION login by whoever executes this.
+    Application(Measurement),
+    /// A USER_APPLICATION login: this effective uid executes that.
+    UserApplication(u32, Measurement),
+    /// A GROUP_APPLICATION login: a member of the group with this gid executes that.
+    GroupApplication(u32, Measurement),
+    /// A PROCESS login.
+    Process(Process),
+}
+
+/// A process among all that there were and will be. Only the kernel knows all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// A random number of the kernel, made when the driver is loaded.
+    pub boot: Uuid,
+    /// The number of the process in the initial namespace.
+    pub tgid: u32,
+    /// When it was started, in nanoseconds since the boot.
+    pub start: u64,
+    /// How often it, and those it was forked from, called exec.
+    pub execs: u64,
 }
 
 impl Principal {
@@ -24,6 +48,18 @@ impl Principal {
         match self {
             Self::User(uid) => format!("uid={uid:x}"),
             Self::Group(gid) => format!("gid={gid:x}"),
+            Self::Application(app) => format!("app={app}"),
+            Self::UserApplication(uid, app) => format!("uid={uid:x}:app={app}"),
+            Self::GroupApplication(gid, app) => format!("gid={gid:x}:app={app}"),
+            Self::Process(process) => {
+                let Process {
+                    boot,
+                    tgid,
+                    start,
+                    execs,
+                } = process;
+                format!("boot={boot}:tgid={tgid:x}:start={start:x}:exec={execs:x}")
+            }
         }
     }
 
@@ -37,8 +73,21 @@ impl Principal {
 mod tests {
     use super::*;
 
+    /// 00112233445566778899aabbccddeeff, twice.
+    fn digest() -> Digest {
+        Digest::Sha256(std::array::from_fn(|i| (i % 16 * 0x11) as u8))
+    }
+
+    /// What Python's `uuid.uuid5(NAMESPACE, name)` says, name written by hand.
     #[test]
     fn known_answers() {
+        let app = Measurement::Verity(digest());
+        let process = Process {
+            boot: uuid!("00112233-4455-6677-8899-aabbccddeeff"),
+            tgid: 26,
+            start: 1_000_000_000,
+            execs: 2,
+        };
         for (principal, expected) in [
             (Principal::User(0), "ef0180a3-13f3-5d1c-b7f5-888c0e21059a"),
             (
@@ -49,6 +98,26 @@ mod tests {
             (
                 Principal::Group(0x3e8),
                 "0ece43ed-001d-51bd-bab7-480c8954c3cf",
+            ),
+            (
+                Principal::Application(app),
+                "319d78ca-fa39-5e22-aa69-ee6fc19b3f5f",
+            ),
+            (
+                Principal::UserApplication(1000, app),
+                "e84cb092-b192-5186-a149-c2ee1d2fbba4",
+            ),
+            (
+                Principal::GroupApplication(2000, app),
+                "0c94a489-432d-5750-8164-15410be7c282",
+            ),
+            (
+                Principal::Application(Measurement::Ima(digest())),
+                "e1cbfb73-7ad0-5dbc-922c-e3915e3b1fb1",
+            ),
+            (
+                Principal::Process(process),
+                "ef0a5b10-1dca-56c3-bfc9-5e5c6f736e53",
             ),
         ] {
             assert_eq!(principal.uuid().to_string(), expected, "{principal:?}");

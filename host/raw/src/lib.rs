@@ -4,6 +4,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod app;
 pub mod people;
 pub mod sys;
 mod tee;

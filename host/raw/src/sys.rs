@@ -277,6 +277,70 @@ impl Drop for SharedMemory {
     }
 }
 
+/// `struct fsverity_enable_arg`.
+#[repr(C)]
+#[derive(Default)]
+struct EnableVerity {
+    version: u32,
+    hash_algorithm: u32,
+    block_size: u32,
+    salt_size: u32,
+    salt_ptr: u64,
+    sig_size: u32,
+    reserved1: u32,
+    sig_ptr: u64,
+    reserved2: [u64; 11],
+}
+
+/// `struct fsverity_digest` without its digest.
+#[repr(C)]
+struct VerityDigest {
+    algorithm: u16,
+    size: u16,
+}
+
+/// The same with room for the longest one.
+#[repr(C)]
+struct MeasureVerity {
+    head: VerityDigest,
+    digest: [u8; 64],
+}
+
+mod verity {
+    use super::{EnableVerity, VerityDigest};
+    nix::ioctl_write_ptr!(enable, b'f', 133, EnableVerity);
+    nix::ioctl_readwrite!(measure, b'f', 134, VerityDigest);
+}
+
+/// `FS_IOC_ENABLE_VERITY` with SHA-256, blocks of 4096 octets and no salt. From then on
+/// nobody can write to the file; now nobody may have it open for that.
+pub fn enable_verity(file: BorrowedFd<'_>) -> nix::Result<()> {
+    let argument = EnableVerity {
+        version: 1,
+        hash_algorithm: 1,
+        block_size: 4096,
+        ..EnableVerity::default()
+    };
+    // SAFETY: the structure is the one that Linux expects here.
+    unsafe { verity::enable(file.as_raw_fd(), &argument) }.map(drop)
+}
+
+/// `FS_IOC_MEASURE_VERITY`: the number of the algorithm, and the digest.
+pub fn measure_verity(file: BorrowedFd<'_>) -> nix::Result<(u16, Vec<u8>)> {
+    let mut argument = MeasureVerity {
+        head: VerityDigest {
+            algorithm: 0,
+            size: 64,
+        },
+        digest: [0; 64],
+    };
+    let pointer = std::ptr::from_mut(&mut argument).cast();
+    // SAFETY: Linux writes behind the head no more than its size allows.
+    unsafe { verity::measure(file.as_raw_fd(), pointer) }?;
+    let size = usize::from(argument.head.size).min(argument.digest.len());
+    Ok((argument.head.algorithm, argument.digest[..size].to_vec()))
+}
+
 /// A descriptor that this program was started with and that nothing in it uses yet.
 pub fn inherited_fd(fd: RawFd) -> nix::Result<OwnedFd> {
     // SAFETY: only reads a flag of it, and fails if there is no such descriptor.

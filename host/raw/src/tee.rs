@@ -33,6 +33,14 @@ pub enum Login {
     User,
     /// A group that the caller is a member of.
     Group(u32),
+    /// Whoever executes what the caller executes.
+    Application,
+    /// The effective user who executes it.
+    UserApplication,
+    /// A member of the group who executes it.
+    GroupApplication(u32),
+    /// The process of the caller.
+    Process,
     /// Some number of `TEE_IOCTL_LOGIN_*`, whether there is one or not.
     Other(u32),
 }
@@ -154,10 +162,13 @@ impl Tee {
         argument.login = match login {
             Login::Public => 0,
             Login::User => 1,
-            Login::Group(gid) => {
+            Login::Group(gid) | Login::GroupApplication(gid) => {
                 argument.client_uuid[..4].copy_from_slice(&gid.to_ne_bytes());
-                2
+                if login == Login::Group(gid) { 2 } else { 6 }
             }
+            Login::Application => 4,
+            Login::UserApplication => 5,
+            Login::Process => 0xefff_ffff,
             Login::Other(number) => number,
         };
         let result = sys::open_session(self.as_fd(), &mut argument);

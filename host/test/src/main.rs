@@ -48,6 +48,11 @@ struct Args {
     /// What a case runs in another program of its own, for example a set-user-id one
     #[arg(long, hide = true, num_args = 2, value_names = ["FD", "SESSION"])]
     invoke_on: Option<Vec<u32>>,
+    #[arg(long, hide = true, num_args = 2, value_names = ["FD", "SESSION"])]
+    close_on: Option<Vec<u32>>,
+    /// The same, by orders on stdin
+    #[arg(long, hide = true)]
+    agent: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -63,6 +68,12 @@ fn main() -> ExitCode {
     if let Some(numbers) = &args.invoke_on {
         return cases::invoke_on(numbers);
     }
+    if let Some(numbers) = &args.close_on {
+        return cases::close_on(numbers);
+    }
+    if args.agent {
+        return cases::serve_orders();
+    }
     let chosen = cases::choose(&args.filters);
     if chosen.is_empty() {
         eprintln!("binding-test: no case is meant by that: see --list");
@@ -74,7 +85,7 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    match runner::run(&args, &chosen) {
+    match cases::become_application().and_then(|()| runner::run(&args, &chosen)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

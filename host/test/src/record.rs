@@ -55,7 +55,7 @@ impl Stack {
         !matches!(self, Self::Stock | Self::StockCore)
     }
 
-    /// Whether the driver knows of client binding.
+    /// Whether the driver knows of client binding, and of logins as an application or process.
     pub const fn has_bound_driver(self) -> bool {
         !matches!(self, Self::Stock | Self::StockDriver)
     }

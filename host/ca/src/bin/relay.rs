@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 #[derive(Parser)]
 #[command(version, after_help = EXIT_CODES)]
 struct Args {
-    /// public, user or group=GID
+    /// public, user, group=GID, application, user-application, group-application=GID or process
     #[arg(long, global = true, default_value = "public", value_parser = parse_login)]
     login: Login,
     #[command(subcommand)]

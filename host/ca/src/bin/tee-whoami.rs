@@ -7,21 +7,23 @@
 
 use clap::Parser;
 use client_binding_abi as abi;
-use client_binding_ca::{EXIT_CODES, Failure, finish, parse_login};
+use client_binding_ca::{EXIT_CODES, Expected, Failure, expected, finish, parse_login};
 use client_binding_client::{Client, Login, Param};
-use client_binding_identity::Principal;
 use client_binding_proto::Identity;
 use client_binding_proto::whoami::{Command, UUID};
 use std::process::ExitCode;
 use uuid::Uuid;
 
-/// Tells who the TEE thinks you are, beside what follows from your uid or gid
+/// Tells who the TEE thinks you are, beside what follows from your uid, gid and program
 #[derive(Parser)]
 #[command(version, after_help = EXIT_CODES)]
 struct Args {
-    /// public, user or group=GID
+    /// public, user, group=GID, application, user-application, group-application=GID or process
     #[arg(long, default_value = "user", value_parser = parse_login)]
     login: Login,
+    /// Print the client UUID that a TA is going to see, without asking one
+    #[arg(long)]
+    expect: bool,
 }
 
 fn main() -> ExitCode {
@@ -29,6 +31,21 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
+    let (uuid, reason) = match expected(args.login)? {
+        Expected::Nobody => (Some(Uuid::nil()), "a public client has none".into()),
+        Expected::Unknown => (None, "only the kernel knows".into()),
+        Expected::Principal(principal) => {
+            let name = principal.name();
+            let reason = format!("the version-5 UUID of \"{name}\"");
+            (Some(principal.uuid()), reason)
+        }
+    };
+    let shown = uuid.map_or("unknown".into(), |uuid| uuid.to_string());
+    if args.expect {
+        println!("{shown} ({reason})");
+        return Ok(());
+    }
+
     let session = Client::connect()
         .and_then(|client| client.open(Uuid::from_bytes(UUID.octets), args.login))
         .map_err(|error| Failure::at_open(error, "whoami", args.login))?;
@@ -45,25 +62,11 @@ fn run(args: &Args) -> Result<(), Failure> {
     let seen = Identity::from_values([a, b, c]);
     let seen_uuid = Uuid::from_bytes(seen.uuid);
 
-    let (method, principal) = match args.login {
-        Login::Public => (abi::Login::PUBLIC, None),
-        Login::User => {
-            let euid = nix::unistd::geteuid().as_raw();
-            (abi::Login::USER, Some(Principal::User(euid)))
-        }
-        Login::Group(gid) => (abi::Login::GROUP, Some(Principal::Group(gid))),
-    };
-    let (expected, reason) = match principal {
-        Some(principal) => (
-            principal.uuid(),
-            format!("the version-5 UUID of \"{}\"", principal.name()),
-        ),
-        None => (Uuid::nil(), "a public client has none".into()),
-    };
     println!("login     {} ({})", login_name(seen.login), seen.login);
     println!("uuid      {seen_uuid}");
-    println!("expected  {expected} ({reason})");
-    if (seen.login, seen_uuid) == (method.0, expected) {
+    println!("expected  {shown} ({reason})");
+    let as_expected = uuid.map_or(!seen_uuid.is_nil(), |uuid| uuid == seen_uuid);
+    if seen.login == args.login.method() && as_expected {
         println!("match     yes");
         Ok(())
     } else {
@@ -77,6 +80,10 @@ fn login_name(number: u32) -> &'static str {
         abi::Login::PUBLIC => "public",
         abi::Login::USER => "user",
         abi::Login::GROUP => "group",
+        abi::Login::APPLICATION => "application",
+        abi::Login::APPLICATION_USER => "user application",
+        abi::Login::APPLICATION_GROUP => "group application",
+        abi::Login::PROCESS => "process",
         abi::Login::REE_KERNEL => "kernel",
         abi::Login::TRUSTED_APP => "trusted app",
         _ => "other",

@@ -19,7 +19,8 @@ use zeroize::Zeroizing;
 #[derive(Parser)]
 #[command(version, after_help = EXIT_CODES)]
 struct Args {
-    /// user or group=GID (the vault refuses public)
+    /// user, group=GID, application, user-application, group-application=GID or process; the
+    /// vault refuses public
     #[arg(long, global = true, default_value = "user", value_parser = parse_login)]
     login: Login,
     #[command(subcommand)]

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The cases, by chapter: 1 who may do what, 2 ways of a descriptor, 3 release, 4 faults,
-//! 5 races, 6 hostile messages (with a driver of their own), 8 neighbours.
+//! 5 races, 6 hostile messages (with a driver of their own), 8 neighbours, 9 applications and
+//! processes.
 
+mod apps;
 mod faults;
 mod hostile;
 mod kernel;
@@ -13,9 +15,10 @@ mod travel;
 
 use crate::bench::Bench;
 use anyhow::Result;
+pub(crate) use apps::{become_application, serve_orders};
 use client_binding_test::{Planned, Proves};
 use std::fmt;
-pub(crate) use travel::invoke_on;
+pub(crate) use travel::{close_on, invoke_on};
 
 /// A case.
 pub(crate) struct Case {
@@ -132,6 +135,7 @@ pub(crate) fn choose(filters: &[String]) -> Vec<&'static Case> {
         hostile::CASES,
         neighbours::CASES,
         kernel::CASES,
+        apps::CASES,
         faults::LAST,
     ];
     let meant =

@@ -14,6 +14,7 @@ use nix::errno::Errno;
 use std::fs;
 
 const TRUSTED_APP: u32 = 0xf000_0000;
+const PROCESS: u32 = 0xefff_ffff;
 const REE_KERNEL: u32 = 0x8000_0000;
 
 pub(super) const CASES: &[Case] = &[
@@ -142,7 +143,7 @@ pub(super) const CASES: &[Case] = &[
     ),
     Case::service(
         8021,
-        "Nobody in user space logs in as the kernel or an application",
+        "Nobody in user space logs in as the kernel or by an unknown method",
         &[8],
         |_| {
             let kernel = Answer::Kernel(Errno::EPERM as i32);
@@ -153,7 +154,7 @@ pub(super) const CASES: &[Case] = &[
                 let tee = Tee::connect()?;
                 let reserved =
                     [REE_KERNEL, REE_KERNEL + 1, 0xbfff_ffff].map(|login| (login, kernel));
-                let unknown = [3, 4, 5, 6, 7, 0x7fff_ffff, TRUSTED_APP, u32::MAX]
+                let unknown = [3, 7, 0x7fff_ffff, PROCESS - 1, TRUSTED_APP, u32::MAX]
                     .map(|login| (login, invalid));
                 for (login, expected) in reserved.into_iter().chain(unknown) {
                     let opened = tee.open(flavour(Kind::Private, false).uuid, Login::Other(login));

@@ -129,6 +129,13 @@ pub(super) fn logins(world: &World) -> Result<()> {
     Ok(())
 }
 
+/// What a session can be opened by: a stock core does not know processes.
+fn opening(world: &World) -> impl Iterator<Item = Login> {
+    let bound = world.bound;
+    let logins = Login::NORMAL_WORLD.into_iter();
+    logins.filter(move |&login| bound || login != Login::PROCESS)
+}
+
 pub(super) fn identities(world: &World) -> Result<()> {
     let me = world.owner;
     let [a, b] = me.uuid;
@@ -143,9 +150,9 @@ pub(super) fn identities(world: &World) -> Result<()> {
         }))?;
     }
     // A login without a UUID does not look at it, and none stands for another.
-    for owner in Login::NORMAL_WORLD {
+    for owner in opening(world) {
         let session = world.open(whoami::UUID, me.by(owner.0).with(ATTESTED))?;
-        for login in Login::NORMAL_WORLD {
+        for login in opening(world) {
             let claim = me.by(login.0).claim();
             let (invoke, cancel) = if login == owner {
                 (REACHED, DONE)
@@ -174,8 +181,7 @@ pub(super) fn owners(world: &World) -> Result<()> {
     let bits = (0..128).map(|bit| (1_u128 << bit) ^ (u128::from(b) << 64 | u128::from(a)));
     let uuids = bits.map(|uuid| [uuid as u64, (uuid >> 64) as u64]);
     let others = uuids.map(|uuid| Who { uuid, ..me });
-    let logins = Login::NORMAL_WORLD
-        .into_iter()
+    let logins = opening(world)
         .filter(|login| login.0 != me.login)
         .map(|login| me.by(login.0));
     for other in others.chain(logins) {

@@ -1,0 +1,618 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Applications and processes: what else of the same user is somebody else.
+
+use super::Case;
+use super::travel::{close_in_program, in_program, invoke_in_program, myself};
+use crate::bench::{Bench, Seat, ask, flavour, visit};
+use crate::world::{CLIENTS, MEMBER, OWNER, Person, Process, ROOT, STRANGER, let_person};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use client_binding_identity::{Measurement, Principal};
+use client_binding_proto::probe::{Flavour, Kind};
+use client_binding_raw::{Answer, Login, Session, Tee, app};
+use client_binding_test::Stack;
+use nix::errno::Errno;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::ptrace;
+use nix::unistd::{geteuid, getpid};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write, stdin};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
+use std::thread;
+
+/// Where there is fs-verity.
+const DISK: &str = "/clients";
+
+const APPLICATIONS: [Login; 3] = [
+    Login::Application,
+    Login::UserApplication,
+    Login::GroupApplication(CLIENTS),
+];
+const ALL: [Login; 4] = [
+    Login::Application,
+    Login::UserApplication,
+    Login::GroupApplication(CLIENTS),
+    Login::Process,
+];
+
+pub(super) const CASES: &[Case] = &[
+    Case::refusal(
+        9001,
+        "Another program of the same user invokes",
+        &[1, 2],
+        |b| {
+            let other = Program::other()?;
+            attack(b, &ALL, |seat| {
+                let_person(OWNER, || invoke_in_program(seat, &other.0))
+            })
+        },
+    ),
+    Case::refusal(
+        9002,
+        "Another user executes the client's program and invokes",
+        &[1, 2],
+        |b| {
+            // A child without exec is recognized by other means than what exec makes.
+            attack(b, &ALL[1..], |seat| let_person(STRANGER, || Ok(seat.ask())))?;
+            attack(b, &ALL[1..], |seat| {
+                let_person(STRANGER, || invoke_in_program(seat, &myself()?))
+            })
+        },
+    ),
+    Case::refusal(
+        9003,
+        "Another program is mounted over the client's",
+        &[1, 2],
+        |b| {
+            let (program, other) = (Program::same()?, Program::other()?);
+            attack(b, &APPLICATIONS, |seat| {
+                Process::start(|_| {
+                    ROOT.act()?;
+                    unshare(CloneFlags::CLONE_NEWNS)?;
+                    bind(&other.0, &program.0)?;
+                    OWNER.act()?;
+                    invoke_in_program(seat, &program.0)
+                })?
+                .finish()
+            })
+        },
+    ),
+    Case::refusal(
+        9004,
+        "The client itself executes another program",
+        &[1, 2],
+        |b| {
+            let other = Program::other()?;
+            executes(b, &ALL, &other.0)
+        },
+    ),
+    Case::refusal(
+        9005,
+        "The client of a process login executes its program anew",
+        &[1, 2],
+        |b| executes(b, &[Login::Process], &myself()?),
+    ),
+    Case::refusal(
+        9006,
+        "A child of the client of a process login invokes",
+        &[1, 2],
+        |b| {
+            attack(b, &[Login::Process], |seat| {
+                let_person(OWNER, || Ok(seat.ask()))
+            })
+        },
+    ),
+    Case::refusal(9007, "The client's process is traced", &[1, 2], |b| {
+        attack(b, &APPLICATIONS, |seat| {
+            let_person(OWNER, || {
+                ptrace::traceme()?;
+                Ok(seat.ask())
+            })
+        })
+    }),
+    Case::refusal(9008, "The client's program is deleted", &[1, 2], |b| {
+        outdated(b, |program, _| Ok(fs::remove_file(program)?))
+    }),
+    Case::refusal(
+        9009,
+        "Another program is renamed over the client's",
+        &[1, 2],
+        |b| outdated(b, |program, other| Ok(fs::rename(other, program)?)),
+    ),
+    Case::refusal(
+        9010,
+        "Another program of the same user closes the session",
+        &[1, 2],
+        |b| {
+            let other = Program::other()?;
+            each(b, &ALL, |seat| {
+                OWNER.act()?;
+                b.attacked_quietly(close_in_program(&seat, &other.0)?)?;
+                if b.verifies() {
+                    seat.works()?;
+                }
+                Ok(())
+            })
+        },
+    ),
+    Case::refusal(
+        9011,
+        "Another program of the same user opens what the application owns",
+        &[3],
+        |b| {
+            let other = Program::other()?;
+            each_on(b, true, &APPLICATIONS, |seat| {
+                let (ta, login) = (seat.flavour, login(&seat));
+                let mut agent = Agent::start(&other.0, OWNER)?;
+                let answer = agent.open(login, true)?;
+                b.attacked(answer)?;
+                b.attacked(visit(OWNER, ta, Login::User)?)?;
+                let mut twin = Agent::start(&myself()?, OWNER)?;
+                let joined = twin.open(login, true)?;
+                ensure!(joined.is_success(), "the application itself: {joined}");
+                OWNER.act()?;
+                seat.works()
+            })
+        },
+    )
+    .bound(),
+    Case::refusal(
+        9012,
+        "The number of a client's process comes back",
+        &[1, 2],
+        pid_again,
+    ),
+    Case::service(
+        9021,
+        "Whoever executes the client's program, wherever it is",
+        &[1, 2],
+        |b| {
+            let (copy, link) = (Program::same()?, Program::link()?);
+            each(b, &APPLICATIONS, |seat| {
+                let people: &[Person] = match login(&seat) {
+                    Login::Application => &[OWNER, MEMBER, STRANGER],
+                    Login::UserApplication => &[OWNER],
+                    _ => &[OWNER, MEMBER],
+                };
+                for &person in people {
+                    for program in [&myself()?, &copy.0, &link.0] {
+                        let answer = let_person(person, || invoke_in_program(&seat, program))?;
+                        ensure!(answer.is_success(), "uid {}: {answer}", person.uid);
+                    }
+                }
+                let answer = let_person(OWNER, || Ok(seat.ask()))?;
+                ensure!(answer.is_success(), "a child: {answer}");
+                seat.works()
+            })
+        },
+    ),
+    Case::service(9022, "The client's other threads invoke", &[1, 17], |b| {
+        each(b, &ALL, |seat| {
+            let answer = thread::scope(|scope| scope.spawn(|| seat.ask()).join());
+            let answer = answer.map_err(|_| anyhow!("the thread died"))?;
+            ensure!(answer.is_success(), "{answer}");
+            Ok(())
+        })
+    }),
+    Case::service(
+        9023,
+        "The client goes on in a user namespace that maps nobody",
+        &[17],
+        |b| {
+            each(b, &APPLICATIONS, |seat| {
+                let_person(OWNER, || {
+                    unshare(CloneFlags::CLONE_NEWUSER)?;
+                    // This process is recognized, what it executes has to be measured.
+                    for answer in [seat.ask(), invoke_in_program(&seat, &myself()?)?] {
+                        ensure!(answer.is_success(), "{answer}");
+                    }
+                    Ok(())
+                })
+            })
+        },
+    ),
+    Case::service(
+        9024,
+        "Another process of the application closes the session",
+        &[2],
+        |b| {
+            each(b, &APPLICATIONS, |seat| {
+                OWNER.act()?;
+                let closed = close_in_program(&seat, &myself()?)?;
+                ensure!(closed.is_ok(), "{closed:?}");
+                ensure!(!seat.ask().is_success(), "a closed session serves");
+                Ok(())
+            })
+        },
+    ),
+    Case::service(
+        9025,
+        "The client is gone, another user is the last holder",
+        &[11],
+        |b| {
+            each(b, &ALL, |seat| {
+                let mut holder = Process::start(|line| {
+                    STRANGER.be()?;
+                    line.wait()
+                })?;
+                drop(seat);
+                holder.line.go()?;
+                holder.finish()
+            })
+        },
+    ),
+    Case::service(
+        9026,
+        "The client UUID is what can be computed beforehand",
+        &[1],
+        |b| {
+            let mut content = fs::read(myself()?)?;
+            let measured = app::measure(&myself()?)?;
+            if let Measurement::Verity(_) = measured {
+                ensure!(Measurement::verity(&content) == measured, "of our own");
+            }
+            content.push(b'\n');
+            let other = app::measure(&Program::other()?.0)?;
+            ensure!(Measurement::verity(&content) == other, "of another program");
+            each(b, &APPLICATIONS, |seat| {
+                let principal = match login(&seat) {
+                    Login::Application => Principal::Application(measured),
+                    Login::UserApplication => Principal::UserApplication(OWNER.uid, measured),
+                    _ => Principal::GroupApplication(CLIENTS, measured),
+                };
+                let expected = principal.uuid();
+                ensure!(seat.identity.uuid == *expected.as_bytes(), "{principal:?}");
+                Ok(())
+            })
+        },
+    ),
+    Case::service(
+        9027,
+        "Who is no application does not log in as one",
+        &[1],
+        |b| {
+            if !b.stack.has_bound_driver() {
+                return each(b, &APPLICATIONS, |_| Ok(()));
+            }
+            let refused = |answer, why: &str| -> Result<()> {
+                let eperm = Answer::Kernel(Errno::EPERM as i32);
+                ensure!(answer == eperm, "{why}: {answer}");
+                Ok(())
+            };
+            OWNER.act()?;
+            for login in APPLICATIONS {
+                let answer = let_person(OWNER, || {
+                    ptrace::traceme()?;
+                    Ok(open(&Tee::connect()?, login, false))
+                })?;
+                refused(answer, "traced")?;
+                let program = Program::same()?;
+                let mut agent = Agent::start(&program.0, OWNER)?;
+                drop(program);
+                refused(agent.open(login, false)?, "deleted")?;
+            }
+            let group = Login::GroupApplication(CLIENTS);
+            let answer = let_person(STRANGER, || Ok(open(&Tee::connect()?, group, false)))?;
+            refused(answer, "not a member")?;
+            Ok(Some("refused by Linux".into()))
+        },
+    ),
+    Case::service(
+        9028,
+        "A program without fs-verity is measured by IMA or not at all",
+        &[1],
+        |b| {
+            let program = Program::new("plain", |from, to| Ok(fs::copy(from, to).map(drop)?))?;
+            let measured = Measurement::ima(&fs::read(&program.0)?);
+            if !b.stack.has_bound_driver() {
+                return each(b, &APPLICATIONS, |_| Ok(()));
+            }
+            let answer = Agent::start(&program.0, OWNER)?.open(Login::Application, false)?;
+            if answer == Answer::Kernel(Errno::ENODATA as i32) {
+                return Ok(Some("this kernel has no IMA".into()));
+            }
+            let expected = Principal::Application(measured);
+            let seen = answer.identity()?.uuid;
+            ensure!(seen == *expected.uuid().as_bytes(), "not {expected:?}");
+            Ok(Some(expected.name()))
+        },
+    ),
+];
+
+/// What this program is called from then on: a file with fs-verity, if there is a disk
+/// for that. Returns only if it is, or there is none.
+pub(crate) fn become_application() -> Result<()> {
+    let (from, to) = (myself()?, Path::new(DISK).join("binding-test"));
+    if from == to || !Path::new(DISK).is_dir() || !geteuid().is_root() {
+        return Ok(());
+    }
+    copy(&from, &to, false)?;
+    Err(Command::new(to).args(std::env::args_os().skip(1)).exec()).context("cannot execute myself")
+}
+
+fn copy(from: &Path, to: &Path, change: bool) -> Result<()> {
+    // What is there cannot be written to.
+    let _ = fs::remove_file(to);
+    fs::copy(from, to)?;
+    if change {
+        File::options().append(true).open(to)?.write_all(b"\n")?;
+    }
+    app::protect(to)
+}
+
+/// A program on the disk, for the time of a case.
+struct Program(PathBuf);
+
+impl Program {
+    fn new(name: &str, make: impl FnOnce(&Path, &Path) -> Result<()>) -> Result<Self> {
+        ROOT.act()?;
+        let path = Path::new(DISK).join(format!("{name}-{}", getpid()));
+        make(&myself()?, &path)?;
+        Ok(Self(path))
+    }
+
+    /// It does the same as this one but is another.
+    fn other() -> Result<Self> {
+        Self::new("other", |from, to| copy(from, to, true))
+    }
+
+    fn same() -> Result<Self> {
+        Self::new("same", |from, to| copy(from, to, false))
+    }
+
+    fn link() -> Result<Self> {
+        Self::new("link", |from, to| Ok(fs::hard_link(from, to)?))
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = ROOT.act();
+        let _ = fs::remove_file(&self.0);
+        let _ = OWNER.act();
+    }
+}
+
+fn bind(from: &Path, over: &Path) -> Result<()> {
+    let none = None::<&str>;
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    mount(none, "/", none, private, none).context("private mounts")?;
+    mount(Some(from), over, none, MsFlags::MS_BIND, none).context("bind mount")
+}
+
+/// The owner's session by that login, unless this stack has none such.
+fn seat(bench: &Bench, bound: bool, login: Login) -> Result<Option<Seat>> {
+    OWNER.act()?;
+    let ta = probe(bound);
+    let missing = if !bench.stack.has_bound_driver() {
+        Answer::Kernel(Errno::EINVAL as i32)
+    } else if bench.stack == Stack::StockCore && login == Login::Process {
+        // TEE_ERROR_BAD_PARAMETERS
+        Answer::Tee {
+            ret: 0xffff_0006,
+            origin: 3,
+            values: [(0, 0); 4],
+        }
+    } else {
+        return Seat::take(ta, login).map(Some);
+    };
+    let opened = Tee::connect()?.open(ta.uuid, login);
+    ensure!(opened == Err(missing), "{login:?} ended with {opened:?}");
+    Ok(None)
+}
+
+/// Plays with the owner's session by each of the logins.
+fn each(
+    bench: &Bench,
+    logins: &[Login],
+    play: impl Fn(Seat) -> Result<()>,
+) -> Result<Option<String>> {
+    each_on(bench, false, logins, play)
+}
+
+fn each_on(
+    bench: &Bench,
+    bound: bool,
+    logins: &[Login],
+    play: impl Fn(Seat) -> Result<()>,
+) -> Result<Option<String>> {
+    let mut played = 0;
+    for &login in logins {
+        if let Some(seat) = seat(bench, bound, login)? {
+            play(seat).with_context(|| format!("{login:?}"))?;
+            played += 1;
+        }
+        OWNER.act()?;
+    }
+    Ok(Some(match played {
+        0 => "there is no such login".into(),
+        _ => format!("{played} logins"),
+    }))
+}
+
+fn attack(
+    bench: &Bench,
+    logins: &[Login],
+    attack: impl Fn(&Seat) -> Result<Answer>,
+) -> Result<Option<String>> {
+    each(bench, logins, |seat| {
+        let answer = attack(&seat)?;
+        OWNER.act()?;
+        bench.attacked_session(&seat, answer).map(drop)
+    })
+}
+
+/// The client opens a session and becomes another program, which invokes.
+fn executes(bench: &Bench, logins: &[Login], program: &Path) -> Result<Option<String>> {
+    let said = PathBuf::from(format!("/tmp/said-{}", getpid()));
+    each(bench, logins, |other| {
+        let (login, said) = (login(&other), &said);
+        // The child opens a session of its own.
+        drop(other.tee);
+        let child = Process::start(|_| -> Result<()> {
+            OWNER.be()?;
+            let seat = Seat::take(other.flavour, login)?;
+            let mut command = in_program("--invoke-on", &seat, program)?;
+            Err(command.stdout(File::create(said)?).exec().into())
+        })?;
+        child.reap()?;
+        let answer: Answer = serde_json::from_slice(&fs::read(said)?)?;
+        fs::remove_file(said)?;
+        bench.attacked(answer)
+    })
+}
+
+/// How the session was opened.
+fn login(seat: &Seat) -> Login {
+    match seat.identity.login {
+        4 => Login::Application,
+        5 => Login::UserApplication,
+        6 => Login::GroupApplication(CLIENTS),
+        _ => Login::Process,
+    }
+}
+
+fn probe(bound: bool) -> &'static Flavour {
+    let kind = if bound { Kind::Shared } else { Kind::Private };
+    flavour(kind, bound)
+}
+
+/// The file that a client executes is not any more what its name stands for.
+fn outdated(bench: &Bench, replace: impl Fn(&Path, &Path) -> Result<()>) -> Result<Option<String>> {
+    each(bench, &APPLICATIONS, |seat| {
+        let (program, other) = (Program::same()?, Program::other()?);
+        let mut agent = Agent::start(&program.0, OWNER)?;
+        let opened = agent.open(login(&seat), false)?;
+        ensure!(opened.is_success(), "{opened}");
+        ROOT.act()?;
+        replace(&program.0, &other.0)?;
+        bench.attacked(agent.ask()?)
+    })
+}
+
+/// A process with the number of the client's, which has ended.
+fn pid_again(bench: &Bench) -> Result<Option<String>> {
+    const LAST: &str = "/proc/sys/kernel/ns_last_pid";
+    if !Path::new(LAST).exists() {
+        return Ok(None);
+    }
+    each(bench, &[Login::Process], |seat| {
+        drop(seat.tee);
+        let mut client = Process::start(|line| {
+            OWNER.act()?;
+            let seat = Seat::take(seat.flavour, Login::Process)?;
+            line.send_fd(&seat.tee)?;
+            Ok(seat.session)
+        })?;
+        let tee = Tee::from(client.line.receive_fd()?);
+        let pid = client.pid;
+        let session: Session = client.finish()?;
+        ROOT.act()?;
+        for _ in 0..100 {
+            fs::write(LAST, (pid.as_raw() - 1).to_string())?;
+            let again = Process::start(|_| {
+                OWNER.be()?;
+                Ok((getpid() == pid).then(|| ask(&tee, session)))
+            })?;
+            if let Some(answer) = again.finish::<Option<Answer>>()? {
+                return bench.attacked(answer);
+            }
+        }
+        bail!("the number did not come back")
+    })
+}
+
+fn open(tee: &Tee, login: Login, bound: bool) -> Answer {
+    match tee.open(probe(bound).uuid, login) {
+        Ok(session) => ask(tee, session),
+        Err(answer) => answer,
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+enum Order {
+    /// Opens a session with an unbound TA, or a bound one, and asks it.
+    Open(Login, bool),
+    /// Asks it again.
+    Ask,
+}
+
+/// A program that does as it is told.
+struct Agent {
+    child: Child,
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Agent {
+    fn start(program: &Path, person: Person) -> Result<Self> {
+        person.act()?;
+        let mut command = Command::new(program);
+        command
+            .arg("--agent")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().context("cannot execute")?;
+        let (orders, answers) = (child.stdin.take(), child.stdout.take());
+        Ok(Self {
+            child,
+            orders: orders.context("no stdin")?,
+            answers: BufReader::new(answers.context("no stdout")?),
+        })
+    }
+
+    fn tell(&mut self, order: &Order) -> Result<Answer> {
+        writeln!(self.orders, "{}", serde_json::to_string(order)?)?;
+        let mut said = String::new();
+        self.answers.read_line(&mut said)?;
+        serde_json::from_str(&said).context("the program ended without a word")
+    }
+
+    fn open(&mut self, login: Login, bound: bool) -> Result<Answer> {
+        self.tell(&Order::Open(login, bound))
+    }
+
+    fn ask(&mut self) -> Result<Answer> {
+        self.tell(&Order::Ask)
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What an [`Agent`] does.
+pub(crate) fn serve_orders() -> ExitCode {
+    let serve = || -> Result<()> {
+        let tee = Tee::connect()?;
+        let mut session = None;
+        for line in stdin().lines() {
+            let answer = match (serde_json::from_str(&line?)?, session) {
+                (Order::Open(login, bound), _) => match tee.open(probe(bound).uuid, login) {
+                    Ok(opened) => {
+                        session = Some(opened);
+                        ask(&tee, opened)
+                    }
+                    Err(answer) => answer,
+                },
+                (Order::Ask, Some(session)) => ask(&tee, session),
+                (Order::Ask, None) => bail!("nothing is open"),
+            };
+            println!("{}", serde_json::to_string(&answer)?);
+        }
+        Ok(())
+    };
+    match serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
