@@ -86,6 +86,19 @@ fn table(runs: &[Run]) -> Table {
         });
         table.add_row([number.to_string(), name.clone()].into_iter().chain(cells));
     }
+    for (what, outcomes) in [
+        ("ok", &[Outcome::Ok][..]),
+        ("closed", &[Outcome::Closed]),
+        ("skipped", &[Outcome::Skipped]),
+        ("bad", &[Outcome::Failed, Outcome::Hung, Outcome::Missing]),
+    ] {
+        let cells = runs.iter().map(|run| {
+            let results = run.results.iter();
+            let these = results.filter(|result| outcomes.contains(&result.outcome));
+            these.count().to_string()
+        });
+        table.add_row([String::new(), what.into()].into_iter().chain(cells));
+    }
     let seconds = runs.iter().map(|run| format!("{} s", run.seconds()));
     table.add_row(
         [String::new(), "all of them".into()]
