@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Everything happens in the build root: see scripts/in-root for the root and mk/main.mk for the rules.
 
-.PHONY: all test test-full configs clean help
-all test test-full configs:
+.PHONY: all test test-suite test-full mutants-system configs clean help
+all test test-suite test-full mutants-system configs:
 	@scripts/build $@
 
 clean:
@@ -11,7 +11,9 @@ clean:
 help:
 	@echo 'make            build everything: OP-TEE and the Linux driver, stock and bound, TAs and clients'
 	@echo 'make test       every check, ending with "N passed, N failed"'
+	@echo 'make test-suite the whole regression suite on stock, bound and both mixes: ten minutes'
 	@echo 'make test-full  the whole regression suite in every configuration: hours'
+	@echo 'make mutants-system  bring back bugs, one at a time, and see what catches them: an hour'
 	@echo 'make configs    build these: other cores, kernels of our own'
 	@echo 'make clean      remove build/'
 	@echo 'Run it:         scripts/qemu-run.sh (see --help)'
