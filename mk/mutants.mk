@@ -3,7 +3,7 @@
 # the decision library. scripts/mutants changes the sources and looks which case of the suite complains.
 
 .PHONY: mutant-optee mutant-rust mutant-linux mutants-system
-mutants-system: boot-files hostile $(SUITE)/.program $(SUITE)/.probes
+mutants-system: suite hostile $(SUITE)/.kernel
 	@scripts/mutants
 
 mutant-optee mutant-rust: $(B)/boot/flash-mutant.bin
