@@ -6,7 +6,9 @@
 
 use nix::cmsg_space;
 use nix::libc;
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::sys::mman::{
+    MRemapFlags, MapFlags, ProtFlags, mmap, mmap_anonymous, mprotect, mremap, munmap,
+};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::unistd::ForkResult;
 use std::ffi::c_void;
@@ -347,4 +349,125 @@ pub fn inherited_fd(fd: RawFd) -> nix::Result<OwnedFd> {
     nix::errno::Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFD) })?;
     // SAFETY: it exists, and the caller knows that nobody else uses it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// The file that `binfmt_misc` had us interpret, if we were told to have it open.
+pub fn interpreted_fd() -> nix::Result<OwnedFd> {
+    const AT_EXECFD: libc::c_ulong = 2;
+    // SAFETY: only reads what the kernel gave this program.
+    let fd = unsafe { libc::getauxval(AT_EXECFD) };
+    match RawFd::try_from(fd) {
+        Ok(fd) if fd > 0 => inherited_fd(fd),
+        _ => Err(nix::Error::ENOENT),
+    }
+}
+
+/// `struct prctl_mm_map`.
+#[repr(C)]
+struct MemoryMap {
+    start_code: u64,
+    end_code: u64,
+    start_data: u64,
+    end_data: u64,
+    start_brk: u64,
+    brk: u64,
+    start_stack: u64,
+    arg_start: u64,
+    arg_end: u64,
+    env_start: u64,
+    env_end: u64,
+    auxv: u64,
+    auxv_size: u32,
+    exe_fd: u32,
+}
+
+/// Makes Linux believe that we execute that file, which takes a user namespace of one's own and
+/// `CONFIG_CHECKPOINT_RESTORE`. Only processes with a single thread do that here.
+pub fn pretend_to_execute(file: BorrowedFd<'_>) -> anyhow::Result<()> {
+    assert_eq!(threads(), 1, "a thread could be using what moves");
+    let executable = std::fs::read_link("/proc/self/exe")?;
+    let maps = std::fs::read_to_string("/proc/self/maps")?;
+    let of_executable = |line: &&str| line.ends_with(&format!(" {}", executable.display()));
+    let maps: Vec<_> = maps.lines().filter(of_executable).map(mapping).collect();
+    // What is mapped cannot be exchanged.
+    for map in maps {
+        let (start, size, protection) = map.ok_or(nix::Error::EINVAL)?;
+        replace_by_copy(start, size, protection)?;
+    }
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let fields = stat.rsplit_once(')').map(|(_, fields)| fields);
+    let fields: Vec<_> = fields.unwrap_or_default().split_whitespace().collect();
+    // Numbered as in proc(5), where the state is the third.
+    let field = |number: usize| fields.get(number - 3).and_then(|field| field.parse().ok());
+    let field = |number| field(number).ok_or(nix::Error::EINVAL);
+    let argument = MemoryMap {
+        start_code: field(26)?,
+        end_code: field(27)?,
+        start_data: field(45)?,
+        end_data: field(46)?,
+        start_brk: field(47)?,
+        // SAFETY: moves nothing.
+        brk: unsafe { libc::sbrk(0) } as u64,
+        start_stack: field(28)?,
+        arg_start: field(48)?,
+        arg_end: field(49)?,
+        env_start: field(50)?,
+        env_end: field(51)?,
+        auxv: 0,
+        auxv_size: 0,
+        exe_fd: file.as_raw_fd() as u32,
+    };
+    // SAFETY: everything but the executable stays what it is.
+    let result = unsafe {
+        libc::prctl(
+            libc::PR_SET_MM,
+            libc::PR_SET_MM_MAP,
+            &argument,
+            size_of_val(&argument),
+            0,
+        )
+    };
+    nix::errno::Errno::result(result)?;
+    Ok(())
+}
+
+/// A line of `/proc/self/maps`: start, size and protection.
+fn mapping(line: &str) -> Option<(NonNull<c_void>, NonZeroUsize, ProtFlags)> {
+    let mut words = line.split(' ');
+    let (start, end) = words.next()?.split_once('-')?;
+    let letters = words.next()?;
+    let start = usize::from_str_radix(start, 16).ok()?;
+    let size = usize::from_str_radix(end, 16).ok()?.checked_sub(start)?;
+    let mut protection = ProtFlags::empty();
+    for (letter, flag) in [
+        ('r', ProtFlags::PROT_READ),
+        ('w', ProtFlags::PROT_WRITE),
+        ('x', ProtFlags::PROT_EXEC),
+    ] {
+        protection.set(flag, letters.contains(letter));
+    }
+    let start = NonNull::new(std::ptr::with_exposed_provenance_mut(start))?;
+    Some((start, NonZeroUsize::new(size)?, protection))
+}
+
+/// Puts a copy in the place of a mapping that can be read.
+fn replace_by_copy(
+    start: NonNull<c_void>,
+    size: NonZeroUsize,
+    protection: ProtFlags,
+) -> nix::Result<()> {
+    let writable = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    // SAFETY: a new mapping, which nothing else can be in the way of.
+    let copy = unsafe { mmap_anonymous(None, size, writable, MapFlags::MAP_PRIVATE) }?;
+    // SAFETY: both have that size, and nothing else runs that could write meanwhile.
+    unsafe {
+        start
+            .cast::<u8>()
+            .copy_to_nonoverlapping(copy.cast(), size.get())
+    };
+    // SAFETY: nobody knows the new mapping yet.
+    unsafe { mprotect(copy, size.get(), protection) }?;
+    let flags = MRemapFlags::MREMAP_MAYMOVE | MRemapFlags::MREMAP_FIXED;
+    // SAFETY: the content and the protection are those of what was there.
+    unsafe { mremap(copy, size.get(), size.get(), flags, Some(start)) }.map(drop)
 }

@@ -50,6 +50,9 @@ struct Args {
     invoke_on: Option<Vec<u32>>,
     #[arg(long, hide = true, num_args = 2, value_names = ["FD", "SESSION"])]
     close_on: Option<Vec<u32>>,
+    /// The same, a case of chapter 9
+    #[arg(long, hide = true, value_name = "CASE")]
+    play_as_plain_program: Option<u32>,
     /// The same, by orders on stdin
     #[arg(long, hide = true)]
     agent: bool,
@@ -73,6 +76,9 @@ fn main() -> ExitCode {
     }
     if args.agent {
         return cases::serve_orders();
+    }
+    if let Some(number) = args.play_as_plain_program {
+        return cases::play_as_plain_program(number, args.expect);
     }
     let chosen = cases::choose(&args.filters);
     if chosen.is_empty() {

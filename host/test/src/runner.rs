@@ -132,7 +132,7 @@ fn play(case: &'static Case, bench: &Bench) -> Ended {
         if closed {
             fails_closed()
         } else {
-            (case.play)(bench)
+            case.play(bench)
         }
     });
     let mut stage = match stage {

@@ -2,22 +2,27 @@
 //! Applications and processes: what else of the same user is somebody else.
 
 use super::Case;
-use super::travel::{close_in_program, in_program, invoke_in_program, myself};
+use super::travel::{
+    close_in_program, in_namespace, in_program, inheritable, invoke_in_program, myself,
+};
 use crate::bench::{Bench, Seat, ask, flavour, visit};
 use crate::world::{CLIENTS, MEMBER, OWNER, Person, Process, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use client_binding_identity::{Measurement, Principal};
 use client_binding_proto::probe::{Flavour, Kind};
-use client_binding_raw::{Answer, Login, Session, Tee, app};
+use client_binding_raw::{Answer, Login, Session, Tee, app, sys};
 use client_binding_test::Stack;
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::ptrace;
 use nix::unistd::{geteuid, getpid};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write, stdin};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::unix::fs::{chown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
@@ -25,6 +30,8 @@ use std::thread;
 
 /// Where there is fs-verity.
 const DISK: &str = "/clients";
+/// Kernels with `CONFIG_CHECKPOINT_RESTORE` have it.
+const LAST_PID: &str = "/proc/sys/kernel/ns_last_pid";
 
 const APPLICATIONS: [Login; 3] = [
     Login::Application,
@@ -49,7 +56,8 @@ pub(super) const CASES: &[Case] = &[
                 let_person(OWNER, || invoke_in_program(seat, &other.0))
             })
         },
-    ),
+    )
+    .by_ima(),
     Case::refusal(
         9002,
         "Another user executes the client's program and invokes",
@@ -79,7 +87,8 @@ pub(super) const CASES: &[Case] = &[
                 .finish()
             })
         },
-    ),
+    )
+    .by_ima(),
     Case::refusal(
         9004,
         "The client itself executes another program",
@@ -88,7 +97,8 @@ pub(super) const CASES: &[Case] = &[
             let other = Program::other()?;
             executes(b, &ALL, &other.0)
         },
-    ),
+    )
+    .by_ima(),
     Case::refusal(
         9005,
         "The client of a process login executes its program anew",
@@ -112,16 +122,19 @@ pub(super) const CASES: &[Case] = &[
                 Ok(seat.ask())
             })
         })
-    }),
+    })
+    .by_ima(),
     Case::refusal(9008, "The client's program is deleted", &[1, 2], |b| {
         outdated(b, |program, _| Ok(fs::remove_file(program)?))
-    }),
+    })
+    .by_ima(),
     Case::refusal(
         9009,
         "Another program is renamed over the client's",
         &[1, 2],
         |b| outdated(b, |program, other| Ok(fs::rename(other, program)?)),
-    ),
+    )
+    .by_ima(),
     Case::refusal(
         9010,
         "Another program of the same user closes the session",
@@ -137,7 +150,8 @@ pub(super) const CASES: &[Case] = &[
                 Ok(())
             })
         },
-    ),
+    )
+    .by_ima(),
     Case::refusal(
         9011,
         "Another program of the same user opens what the application owns",
@@ -158,13 +172,121 @@ pub(super) const CASES: &[Case] = &[
             })
         },
     )
-    .bound(),
+    .bound()
+    .by_ima(),
     Case::refusal(
         9012,
         "The number of a client's process comes back",
         &[1, 2],
         pid_again,
     ),
+    Case::refusal(
+        9013,
+        "Another program hands the client's to prctl and invokes",
+        &[1, 2],
+        |b| {
+            if !Path::new(LAST_PID).exists() {
+                return Ok(None);
+            }
+            let other = Program::other()?;
+            attack_as_client(b, |seat| {
+                let mut agent = Agent::with(&other.0, seat)?;
+                agent.pretend(Some(myself()?))?;
+                Ok(agent)
+            })
+        },
+    )
+    .by_ima(),
+    Case::refusal(
+        9014,
+        "Another program interprets the client's, hands it to prctl and invokes",
+        &[1, 2],
+        |b| {
+            let filesystems = fs::read_to_string("/proc/filesystems")?;
+            if !Path::new(LAST_PID).exists() || !filesystems.contains("binfmt_misc") {
+                return Ok(None);
+            }
+            let other = Program::other()?;
+            attack_as_client(b, |seat| {
+                let mut agent = Agent::with(&other.0, seat)?;
+                agent.interpret(&other.0, &myself()?)?;
+                agent.take(seat)?;
+                agent.pretend(None)?;
+                Ok(agent)
+            })
+        },
+    )
+    .by_ima(),
+    Case::refusal(
+        9015,
+        "The client's program is written to when it has ended",
+        &[1, 2],
+        |b| {
+            each(b, &APPLICATIONS, |seat| {
+                let (program, other) = (Program::same()?, Program::other()?);
+                chown(&program.0, Some(OWNER.uid), None)?;
+                let login = login(&seat);
+                // The client opens another session on this descriptor, and ends.
+                inheritable(&seat.tee)?;
+                let mut agent = Agent::start(&program.0, OWNER)?;
+                let session = agent.open_on(&seat.tee, login)?;
+                drop(agent);
+                let seat = Seat { session, ..seat };
+                match fs::write(&program.0, fs::read(&other.0)?) {
+                    Ok(()) => {}
+                    // Never again, with fs-verity.
+                    Err(error) if error.raw_os_error() == Some(Errno::EPERM as i32) => {
+                        ROOT.act()?;
+                        fs::rename(&other.0, &program.0)?;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+                b.attacked(let_person(OWNER, || invoke_in_program(&seat, &program.0))?)?;
+                OWNER.act()?;
+                seat.works()
+            })
+        },
+    )
+    .by_ima(),
+    Case::refusal(
+        9016,
+        "Another program in a container is mounted over the client's and invokes",
+        &[1, 2, 17],
+        |b| {
+            let (program, other) = (Program::same()?, Program::other()?);
+            attack(b, &APPLICATIONS, |seat| {
+                in_container(|| {
+                    bind(&other.0, &program.0)?;
+                    invoke_in_program(seat, &program.0)
+                })
+            })
+        },
+    )
+    .by_ima(),
+    Case::refusal(
+        9017,
+        "From there it opens what the application owns",
+        &[3, 17],
+        |b| {
+            let (program, other) = (Program::same()?, Program::other()?);
+            each_on(
+                b,
+                true,
+                &[Login::Application, Login::UserApplication],
+                |seat| {
+                    let answer = in_container(|| {
+                        bind(&other.0, &program.0)?;
+                        Agent::execute(&program.0)?.open(login(&seat), true)
+                    })?;
+                    b.attacked(answer)?;
+                    OWNER.act()?;
+                    seat.works()
+                },
+            )
+        },
+    )
+    .bound()
+    .by_ima(),
     Case::service(
         9021,
         "Whoever executes the client's program, wherever it is",
@@ -188,7 +310,8 @@ pub(super) const CASES: &[Case] = &[
                 seat.works()
             })
         },
-    ),
+    )
+    .by_ima(),
     Case::service(9022, "The client's other threads invoke", &[1, 17], |b| {
         each(b, &ALL, |seat| {
             let answer = thread::scope(|scope| scope.spawn(|| seat.ask()).join());
@@ -213,7 +336,8 @@ pub(super) const CASES: &[Case] = &[
                 })
             })
         },
-    ),
+    )
+    .by_ima(),
     Case::service(
         9024,
         "Another process of the application closes the session",
@@ -227,7 +351,8 @@ pub(super) const CASES: &[Case] = &[
                 Ok(())
             })
         },
-    ),
+    )
+    .by_ima(),
     Case::service(
         9025,
         "The client is gone, another user is the last holder",
@@ -251,12 +376,14 @@ pub(super) const CASES: &[Case] = &[
         |b| {
             let mut content = fs::read(myself()?)?;
             let measured = app::measure(&myself()?)?;
-            if let Measurement::Verity(_) = measured {
-                ensure!(Measurement::verity(&content) == measured, "of our own");
-            }
+            let computed = match measured {
+                Measurement::Verity(_) => Measurement::verity,
+                Measurement::Ima(_) => Measurement::ima,
+            };
+            ensure!(computed(&content) == measured, "of our own");
             content.push(b'\n');
             let other = app::measure(&Program::other()?.0)?;
-            ensure!(Measurement::verity(&content) == other, "of another program");
+            ensure!(computed(&content) == other, "of another program");
             each(b, &APPLICATIONS, |seat| {
                 let principal = match login(&seat) {
                     Login::Application => Principal::Application(measured),
@@ -268,7 +395,8 @@ pub(super) const CASES: &[Case] = &[
                 Ok(())
             })
         },
-    ),
+    )
+    .by_ima(),
     Case::service(
         9027,
         "Who is no application does not log in as one",
@@ -305,7 +433,7 @@ pub(super) const CASES: &[Case] = &[
         "A program without fs-verity is measured by IMA or not at all",
         &[1],
         |b| {
-            let program = Program::new("plain", |from, to| Ok(fs::copy(from, to).map(drop)?))?;
+            let program = Program::plain()?;
             let measured = Measurement::ima(&fs::read(&program.0)?);
             if !b.stack.has_bound_driver() {
                 return each(b, &APPLICATIONS, |_| Ok(()));
@@ -320,6 +448,75 @@ pub(super) const CASES: &[Case] = &[
             Ok(Some(expected.name()))
         },
     ),
+    Case::service(
+        9029,
+        "Nobody writes to the client's program while it runs",
+        &[1],
+        |b| {
+            each(b, &APPLICATIONS, |seat| {
+                let program = Program::same()?;
+                chown(&program.0, Some(OWNER.uid), None)?;
+                let mut agent = Agent::start(&program.0, OWNER)?;
+                let opened = agent.open(login(&seat), false)?;
+                for person in [OWNER, ROOT] {
+                    person.act()?;
+                    let busy = |error: &std::io::Error| {
+                        error.raw_os_error() == Some(Errno::ETXTBSY as i32)
+                    };
+                    let tried = [
+                        File::options().append(true).open(&program.0).map(drop),
+                        File::options()
+                            .write(true)
+                            .truncate(true)
+                            .open(&program.0)
+                            .map(drop),
+                        File::options()
+                            .read(true)
+                            .write(true)
+                            .open(&program.0)
+                            .map(drop),
+                        nix::unistd::truncate(&program.0, 0).map_err(Into::into),
+                    ];
+                    for result in tried {
+                        ensure!(result.as_ref().is_err_and(busy), "{result:?}");
+                    }
+                }
+                ensure!(agent.ask()? == opened, "the client is refused");
+                drop(agent);
+                // The other way round: what may be written to is not executed.
+                let Ok(_writer) = File::options().append(true).open(&program.0) else {
+                    let verity = app::measure(&program.0)?;
+                    ensure!(matches!(verity, Measurement::Verity(_)), "not writable");
+                    return Ok(());
+                };
+                ensure!(Agent::start(&program.0, OWNER).is_err(), "executed");
+                Ok(())
+            })
+        },
+    )
+    .by_ima(),
+    Case::service(
+        9030,
+        "The client's program in a container, under another name",
+        &[1, 2, 17],
+        |b| {
+            let (program, other) = (Program::same()?, Program::other()?);
+            each(b, &APPLICATIONS, |seat| {
+                let answer = in_container(|| {
+                    bind(&program.0, &other.0)?;
+                    invoke_in_program(&seat, &other.0)
+                })?;
+                ensure!(answer.is_success(), "{answer}");
+                let login = login(&seat);
+                if let Login::Application | Login::UserApplication = login {
+                    let answer = in_container(|| Agent::execute(&program.0)?.open(login, false))?;
+                    ensure!(answer.identity()? == seat.identity, "{answer}");
+                }
+                seat.works()
+            })
+        },
+    )
+    .by_ima(),
 ];
 
 /// What this program is called from then on: a file with fs-verity, if there is a disk
@@ -330,6 +527,7 @@ pub(crate) fn become_application() -> Result<()> {
         return Ok(());
     }
     copy(&from, &to, false)?;
+    app::protect(&to)?;
     Err(Command::new(to).args(std::env::args_os().skip(1)).exec()).context("cannot execute myself")
 }
 
@@ -340,7 +538,63 @@ fn copy(from: &Path, to: &Path, change: bool) -> Result<()> {
     if change {
         File::options().append(true).open(to)?.write_all(b"\n")?;
     }
-    app::protect(to)
+    Ok(())
+}
+
+/// With fs-verity if the original has it.
+fn copy_alike(from: &Path, to: &Path, change: bool) -> Result<()> {
+    copy(from, to, change)?;
+    match app::measure(from)? {
+        Measurement::Verity(_) => app::protect(to),
+        Measurement::Ima(_) => Ok(()),
+    }
+}
+
+/// Plays a case again in a copy of this program without fs-verity.
+pub(super) fn play_by_ima(case: &Case, bench: &Bench, seen: &str) -> Result<String> {
+    if let Measurement::Ima(_) = app::measure(&myself()?)? {
+        return Ok(seen.into());
+    }
+    let program = Program::plain()?;
+    ROOT.act()?;
+    let mut command = Command::new(&program.0);
+    command
+        .arg("--play-as-plain-program")
+        .arg(case.number.to_string())
+        .args(["--expect", bench.stack.word()])
+        .stderr(Stdio::inherit());
+    let said = command.output().context("cannot execute")?.stdout;
+    let again: Result<Option<String>, String> =
+        serde_json::from_slice(&said).context("it ended without a word")?;
+    match again {
+        Ok(again) => Ok(format!("{seen}; by IMA: {}", again.unwrap_or_default())),
+        Err(error) => bail!("as a program that IMA measures: {error}"),
+    }
+}
+
+/// What it does.
+pub(crate) fn play_as_plain_program(number: u32, stack: Stack) -> ExitCode {
+    let bench = Bench::new(stack, false, 1);
+    let play = || {
+        OWNER.act()?;
+        match Tee::connect()?.open(probe(false).uuid, Login::Application) {
+            Err(Answer::Kernel(errno)) if errno == Errno::ENODATA as i32 => {
+                Ok(Some("this kernel has no IMA".into()))
+            }
+            _ => match CASES.iter().find(|case| case.number == number) {
+                Some(case) => case.play(&bench),
+                None => bail!("no such case"),
+            },
+        }
+    };
+    let seen = play().map_err(|error| format!("{error:#}"));
+    match serde_json::to_string(&seen) {
+        Ok(text) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(_) => ExitCode::FAILURE,
+    }
 }
 
 /// A program on the disk, for the time of a case.
@@ -356,11 +610,15 @@ impl Program {
 
     /// It does the same as this one but is another.
     fn other() -> Result<Self> {
-        Self::new("other", |from, to| copy(from, to, true))
+        Self::new("other", |from, to| copy_alike(from, to, true))
     }
 
     fn same() -> Result<Self> {
-        Self::new("same", |from, to| copy(from, to, false))
+        Self::new("same", |from, to| copy_alike(from, to, false))
+    }
+
+    fn plain() -> Result<Self> {
+        Self::new("plain", |from, to| copy(from, to, false))
     }
 
     fn link() -> Result<Self> {
@@ -376,11 +634,29 @@ impl Drop for Program {
     }
 }
 
-fn bind(from: &Path, over: &Path) -> Result<()> {
+fn private_mounts() -> Result<()> {
     let none = None::<&str>;
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-    mount(none, "/", none, private, none).context("private mounts")?;
+    mount(none, "/", none, private, none).context("private mounts")
+}
+
+fn bind(from: &Path, over: &Path) -> Result<()> {
+    let none = None::<&str>;
+    private_mounts()?;
     mount(Some(from), over, none, MsFlags::MS_BIND, none).context("bind mount")
+}
+
+/// Does something as root of a container of the owner's: namespaces of users, mounts and processes.
+fn in_container<T: Serialize + DeserializeOwned>(task: impl FnOnce() -> Result<T>) -> Result<T> {
+    let_person(OWNER, || {
+        in_namespace(OWNER, 0, None)?;
+        unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID)?;
+        Process::start(|_| {
+            ensure!(getpid().as_raw() == 1, "not the first process");
+            task()
+        })?
+        .finish()
+    })
 }
 
 /// The owner's session by that login, unless this stack has none such.
@@ -445,6 +721,23 @@ fn attack(
     })
 }
 
+/// Another program whose executable is the client's, for Linux, invokes and opens.
+fn attack_as_client(
+    bench: &Bench,
+    pretender: impl Fn(&Seat) -> Result<Agent>,
+) -> Result<Option<String>> {
+    each(bench, &APPLICATIONS, |seat| {
+        let mut agent = pretender(&seat)?;
+        let answer = agent.ask()?;
+        OWNER.act()?;
+        bench.attacked_session(&seat, answer)?;
+        let answer = agent.open(login(&seat), false)?;
+        let eperm = Answer::Kernel(Errno::EPERM as i32);
+        ensure!(answer == eperm, "it opens: {answer}");
+        Ok(())
+    })
+}
+
 /// The client opens a session and becomes another program, which invokes.
 fn executes(bench: &Bench, logins: &[Login], program: &Path) -> Result<Option<String>> {
     let said = PathBuf::from(format!("/tmp/said-{}", getpid()));
@@ -495,8 +788,7 @@ fn outdated(bench: &Bench, replace: impl Fn(&Path, &Path) -> Result<()>) -> Resu
 
 /// A process with the number of the client's, which has ended.
 fn pid_again(bench: &Bench) -> Result<Option<String>> {
-    const LAST: &str = "/proc/sys/kernel/ns_last_pid";
-    if !Path::new(LAST).exists() {
+    if !Path::new(LAST_PID).exists() {
         return Ok(None);
     }
     each(bench, &[Login::Process], |seat| {
@@ -512,7 +804,7 @@ fn pid_again(bench: &Bench) -> Result<Option<String>> {
         let session: Session = client.finish()?;
         ROOT.act()?;
         for _ in 0..100 {
-            fs::write(LAST, (pid.as_raw() - 1).to_string())?;
+            fs::write(LAST_PID, (pid.as_raw() - 1).to_string())?;
             let again = Process::start(|_| {
                 OWNER.be()?;
                 Ok((getpid() == pid).then(|| ask(&tee, session)))
@@ -536,8 +828,19 @@ fn open(tee: &Tee, login: Login, bound: bool) -> Answer {
 enum Order {
     /// Opens a session with an unbound TA, or a bound one, and asks it.
     Open(Login, bool),
-    /// Asks it again.
+    /// Opens one on an inherited descriptor and tells its number.
+    OpenOn(RawFd, Login),
+    /// Has one on an inherited descriptor.
+    Take(RawFd, Session),
+    /// Asks the last one.
     Ask,
+    /// Calls that file its executable, or the one that it interprets; tells what Linux believes.
+    Pretend(Option<PathBuf>),
+    /// Becomes an interpreter that Linux calls to execute a program.
+    Interpret {
+        interpreter: PathBuf,
+        program: PathBuf,
+    },
 }
 
 /// A program that does as it is told.
@@ -550,6 +853,11 @@ struct Agent {
 impl Agent {
     fn start(program: &Path, person: Person) -> Result<Self> {
         person.act()?;
+        Self::execute(program)
+    }
+
+    /// As whoever we are.
+    fn execute(program: &Path) -> Result<Self> {
         let mut command = Command::new(program);
         command
             .arg("--agent")
@@ -564,7 +872,15 @@ impl Agent {
         })
     }
 
-    fn tell(&mut self, order: &Order) -> Result<Answer> {
+    /// With a session that is not its own.
+    fn with(program: &Path, seat: &Seat) -> Result<Self> {
+        inheritable(&seat.tee)?;
+        let mut agent = Self::start(program, OWNER)?;
+        agent.take(seat)?;
+        Ok(agent)
+    }
+
+    fn tell<T: DeserializeOwned>(&mut self, order: &Order) -> Result<T> {
         writeln!(self.orders, "{}", serde_json::to_string(order)?)?;
         let mut said = String::new();
         self.answers.read_line(&mut said)?;
@@ -575,8 +891,30 @@ impl Agent {
         self.tell(&Order::Open(login, bound))
     }
 
+    fn open_on(&mut self, tee: &Tee, login: Login) -> Result<Session> {
+        self.tell(&Order::OpenOn(tee.as_fd().as_raw_fd(), login))
+    }
+
+    fn take(&mut self, seat: &Seat) -> Result<()> {
+        self.tell(&Order::Take(seat.tee.as_fd().as_raw_fd(), seat.session))
+    }
+
     fn ask(&mut self) -> Result<Answer> {
         self.tell(&Order::Ask)
+    }
+
+    fn interpret(&mut self, interpreter: &Path, program: &Path) -> Result<()> {
+        self.tell(&Order::Interpret {
+            interpreter: interpreter.into(),
+            program: program.into(),
+        })
+    }
+
+    /// That it is the client's program.
+    fn pretend(&mut self, program: Option<PathBuf>) -> Result<()> {
+        let believed: PathBuf = self.tell(&Order::Pretend(program))?;
+        ensure!(believed == myself()?, "Linux sees {}", believed.display());
+        Ok(())
     }
 }
 
@@ -590,21 +928,41 @@ impl Drop for Agent {
 /// What an [`Agent`] does.
 pub(crate) fn serve_orders() -> ExitCode {
     let serve = || -> Result<()> {
-        let tee = Tee::connect()?;
-        let mut session = None;
+        let mut at = None;
         for line in stdin().lines() {
-            let answer = match (serde_json::from_str(&line?)?, session) {
-                (Order::Open(login, bound), _) => match tee.open(probe(bound).uuid, login) {
-                    Ok(opened) => {
-                        session = Some(opened);
-                        ask(&tee, opened)
-                    }
-                    Err(answer) => answer,
-                },
-                (Order::Ask, Some(session)) => ask(&tee, session),
-                (Order::Ask, None) => bail!("nothing is open"),
+            let said = match serde_json::from_str(&line?)? {
+                Order::Open(login, bound) => {
+                    let tee = Tee::connect()?;
+                    serde_json::to_string(&match tee.open(probe(bound).uuid, login) {
+                        Ok(session) => {
+                            let (tee, session) = at.insert((tee, session));
+                            ask(tee, *session)
+                        }
+                        Err(answer) => answer,
+                    })
+                }
+                Order::OpenOn(fd, login) => {
+                    let tee = Tee::from(sys::inherited_fd(fd)?);
+                    let opened = tee.open(probe(false).uuid, login);
+                    let session = opened.map_err(|answer| anyhow!("{answer}"))?;
+                    at = Some((tee, session));
+                    serde_json::to_string(&session)
+                }
+                Order::Take(fd, session) => {
+                    at = Some((Tee::from(sys::inherited_fd(fd)?), session));
+                    serde_json::to_string(&())
+                }
+                Order::Ask => {
+                    let (tee, session) = at.as_ref().context("no session")?;
+                    serde_json::to_string(&ask(tee, *session))
+                }
+                Order::Pretend(program) => serde_json::to_string(&pretend(program)?),
+                Order::Interpret {
+                    interpreter,
+                    program,
+                } => return interpret(&interpreter, &program),
             };
-            println!("{}", serde_json::to_string(&answer)?);
+            println!("{}", said?);
         }
         Ok(())
     };
@@ -615,4 +973,34 @@ pub(crate) fn serve_orders() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whoever creates a user namespace may do that.
+fn pretend(program: Option<PathBuf>) -> Result<PathBuf> {
+    let file = match program {
+        Some(program) => File::open(program)?.into(),
+        None => sys::interpreted_fd().context("no descriptor")?,
+    };
+    unshare(CloneFlags::CLONE_NEWUSER)?;
+    sys::pretend_to_execute(file.as_fd()).context("prctl")?;
+    myself()
+}
+
+/// And may say who interprets the programs that are executed in it. With `O` the interpreter
+/// is handed the program as exec opened it.
+fn interpret(interpreter: &Path, program: &Path) -> Result<()> {
+    in_namespace(OWNER, 0, Some(0))?;
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    private_mounts()?;
+    for (kind, on) in [("tmpfs", "/tmp"), ("binfmt_misc", "/run")] {
+        let none = None::<&str>;
+        mount(none, on, Some(kind), MsFlags::empty(), none).context(kind)?;
+    }
+    let how = format!(":client:E::client::{}:O", interpreter.display());
+    fs::write("/run/register", how).context("binfmt_misc")?;
+    let name = "/tmp/a.client";
+    symlink(program, name)?;
+    // The next order is read by what is executed.
+    println!("{}", serde_json::to_string(&())?);
+    Err(Command::new(name).arg("--agent").exec().into())
 }

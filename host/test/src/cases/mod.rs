@@ -15,7 +15,7 @@ mod travel;
 
 use crate::bench::Bench;
 use anyhow::Result;
-pub(crate) use apps::{become_application, serve_orders};
+pub(crate) use apps::{become_application, play_as_plain_program, serve_orders};
 use client_binding_test::{Planned, Proves};
 use std::fmt;
 pub(crate) use travel::{close_on, invoke_on};
@@ -29,12 +29,14 @@ pub(crate) struct Case {
     pub(crate) proves: Proves,
     /// It is about bound TAs alone.
     pub(crate) bound: bool,
+    /// Once more as a program that IMA measures, for it has no fs-verity.
+    pub(crate) by_ima: bool,
     /// Only when there is time.
     pub(crate) long: bool,
     /// After that long it hangs.
     pub(crate) seconds: u64,
     /// Says what it saw; nothing if it cannot run here.
-    pub(crate) play: fn(&Bench) -> Result<Option<String>>,
+    play: fn(&Bench) -> Result<Option<String>>,
 }
 
 impl Case {
@@ -51,6 +53,7 @@ impl Case {
             rules,
             proves,
             bound: false,
+            by_ima: false,
             long: false,
             seconds: 60,
             play,
@@ -83,10 +86,25 @@ impl Case {
         self
     }
 
+    /// Once more as a program that IMA measures.
+    const fn by_ima(mut self) -> Self {
+        self.by_ima = true;
+        self
+    }
+
     /// Only when there is time.
     const fn long(mut self) -> Self {
         self.long = true;
         self
+    }
+
+    /// Says what it saw; nothing if it cannot run here.
+    pub(crate) fn play(&self, bench: &Bench) -> Result<Option<String>> {
+        let seen = (self.play)(bench)?;
+        match seen {
+            Some(seen) if self.by_ima => apps::play_by_ima(self, bench, &seen).map(Some),
+            seen => Ok(seen),
+        }
     }
 
     pub(crate) fn planned(&self) -> Planned {

@@ -291,14 +291,19 @@ impl Drop for SetUserId {
     }
 }
 
-/// A program that inherits the descriptor. libteec opens the device without O_CLOEXEC; we
-/// have to ask for that.
+/// A descriptor that programs inherit. libteec opens the device without O_CLOEXEC; we have to
+/// ask for that.
+pub(super) fn inheritable(tee: &Tee) -> Result<RawFd> {
+    fcntl(tee, FcntlArg::F_SETFD(FdFlag::empty()))?;
+    Ok(tee.as_fd().as_raw_fd())
+}
+
+/// A program that inherits the descriptor.
 pub(super) fn in_program(option: &str, seat: &Seat, program: &Path) -> Result<Command> {
-    fcntl(&seat.tee, FcntlArg::F_SETFD(FdFlag::empty()))?;
     let mut command = Command::new(program);
     command
         .arg(option)
-        .arg(seat.tee.as_fd().as_raw_fd().to_string())
+        .arg(inheritable(&seat.tee)?.to_string())
         .arg(seat.session.0.to_string());
     Ok(command)
 }
@@ -395,7 +400,7 @@ fn other_thread(seat: &Seat) -> Result<Answer> {
 }
 
 /// Enters a namespace in which the person's own uid, and gid if told so, look like others.
-fn in_namespace(person: Person, uid: u32, gid: Option<u32>) -> Result<()> {
+pub(super) fn in_namespace(person: Person, uid: u32, gid: Option<u32>) -> Result<()> {
     // A process that changed its uid may not write its own maps, unless it is dumpable.
     sys::be_dumpable()?;
     unshare(CloneFlags::CLONE_NEWUSER).context("unshare")?;
