@@ -76,7 +76,7 @@ pub(super) const CASES: &[Case] = &[
         &[1, 2],
         |b| {
             let (program, other) = (Program::same()?, Program::other()?);
-            attack(b, &APPLICATIONS, |seat| {
+            attack(b, &ALL, |seat| {
                 Process::start(|_| {
                     ROOT.act()?;
                     unshare(CloneFlags::CLONE_NEWNS)?;
@@ -158,7 +158,7 @@ pub(super) const CASES: &[Case] = &[
         &[3],
         |b| {
             let other = Program::other()?;
-            each_on(b, true, &APPLICATIONS, |seat| {
+            each_on(b, true, &ALL, |seat| {
                 let (ta, login) = (seat.flavour, login(&seat));
                 let mut agent = Agent::start(&other.0, OWNER)?;
                 let answer = agent.open(login, true)?;
@@ -166,7 +166,10 @@ pub(super) const CASES: &[Case] = &[
                 b.attacked(visit(OWNER, ta, Login::User)?)?;
                 let mut twin = Agent::start(&myself()?, OWNER)?;
                 let joined = twin.open(login, true)?;
-                ensure!(joined.is_success(), "the application itself: {joined}");
+                match login {
+                    Login::Process => b.attacked(joined)?,
+                    _ => ensure!(joined.is_success(), "the application itself: {joined}"),
+                }
                 OWNER.act()?;
                 seat.works()
             })
@@ -254,7 +257,7 @@ pub(super) const CASES: &[Case] = &[
         &[1, 2, 17],
         |b| {
             let (program, other) = (Program::same()?, Program::other()?);
-            attack(b, &APPLICATIONS, |seat| {
+            attack(b, &ALL, |seat| {
                 in_container(|| {
                     bind(&other.0, &program.0)?;
                     invoke_in_program(seat, &program.0)
