@@ -6,18 +6,6 @@ export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER := aarch64-linux-gnu-gcc
 GUEST_TARGET := aarch64-unknown-linux-gnu
 cargo-sources = $(shell find $(1) Cargo.toml Cargo.lock -name '*.rs' -o -name '*.[ch]' -o -name '*.mk' -o -name Makefile -o -name 'Cargo.*')
 
-# TAs, in two flavours: "bound" as written, "stock" without the flag that a stock core refuses.
-export TA_DEV_KIT_DIR := $(TA_DEV_KIT)
-RUST_TAS := whoami vault relay
-$(B)/ta/.built: $(call cargo-sources,core/abi ta) $(B)/optee/bound/.built scripts/build-tas mk/rust.mk
-	@$(STEP) tas scripts/build-tas $(B)/ta $(RUST_TAS)
-	@touch $@
-
-$(B)/boot/ta-%.cpio: $(B)/ta/.built mk/guest.mk
-	@rm -rf $(G)/ta-$*; mkdir -p $(G)/ta-$*/usr/lib/optee_armtz $(@D)
-	@cp $(B)/ta/$*/*.ta $(G)/ta-$*/usr/lib/optee_armtz/
-	@$(call pack,$(G)/ta-$*,$@)
-
 # Clients: programs for the guest. optee-teec looks for libteec in one folder only, Debian's is in another.
 CLIENTS := $(B)/clients
 $(CLIENTS)/.built check-clippy-clients: export OPTEE_CLIENT_EXPORT := $(B)/libteec
@@ -31,7 +19,30 @@ $(CLIENTS)/.built: $(CLIENT_SOURCES) $(B)/libteec/.copied scripts/build-clients 
 	@$(STEP) clients scripts/build-clients $(@D) client-binding-ca client-binding-demo
 	@touch $@
 
-# What prints the demonstration's table, here.
-$(B)/demo-report: $(CLIENT_SOURCES) mk/rust.mk
-	@$(STEP) demo-report cargo build --locked --release --target-dir $(B)/target -p client-binding-demo-report
-	@cp $(B)/target/release/demo-report $@
+# What prints the demonstration's table, and what computes the identities that a TA names as its clients: programs for here.
+$(B)/demo-report $(B)/client-id: $(B)/%: $(CLIENT_SOURCES) mk/rust.mk
+	@$(STEP) $* cargo build --locked --release --target-dir $(B)/target -p client-binding-$*
+	@cp $(B)/target/release/$* $@
+
+# The vault's clients: the program vault as it was built here, executed by the guest's user "owner", and the relay. The list
+# moves when it changes.
+export VAULT_CLIENTS := $(B)/ta/vault-clients.rs
+ta-uuid = $(shell sed -n 's/.*TaUuid::new("\(.*\)").*/\1/p' ta/proto/src/$(1).rs)
+$(VAULT_CLIENTS).new: $(B)/client-id $(CLIENTS)/.built guest/etc/passwd mk/rust.mk
+	@mkdir -p $(@D)
+	@$< --rust --root guest user-app owner $(CLIENTS)/vault ta $(call ta-uuid,relay) >$@
+	@cmp -s $@ $(VAULT_CLIENTS) || cp $@ $(VAULT_CLIENTS)
+$(VAULT_CLIENTS): $(VAULT_CLIENTS).new
+	@:
+
+# TAs, in two flavours: "bound" as written, "stock" without the flag that a stock core refuses.
+export TA_DEV_KIT_DIR := $(TA_DEV_KIT)
+RUST_TAS := whoami vault relay
+$(B)/ta/.built: $(call cargo-sources,core/abi ta) $(VAULT_CLIENTS) $(B)/optee/bound/.built scripts/build-tas
+	@$(STEP) tas scripts/build-tas $(B)/ta $(RUST_TAS)
+	@touch $@
+
+$(B)/boot/ta-%.cpio: $(B)/ta/.built mk/guest.mk
+	@rm -rf $(G)/ta-$*; mkdir -p $(G)/ta-$*/usr/lib/optee_armtz $(@D)
+	@cp $(B)/ta/$*/*.ta $(G)/ta-$*/usr/lib/optee_armtz/
+	@$(call pack,$(G)/ta-$*,$@)

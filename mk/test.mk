@@ -19,7 +19,7 @@ check-clippy:
 	cargo clippy $(CLIPPY)
 check-clippy-clients: $(B)/libteec/.copied
 	cargo clippy --release --target $(GUEST_TARGET) -p client-binding-client -p client-binding-ca -p client-binding-demo $(CLIPPY)
-check-clippy-tas: $(B)/optee/bound/.built
+check-clippy-tas: $(VAULT_CLIENTS) $(B)/optee/bound/.built
 	cargo clippy --release --target $(GUEST_TARGET) $(RUST_TAS:%=-p client-binding-ta-%) --locked -- -D warnings
 check-clippy-glue: $(GLUE_SYSROOT)/.built
 	CARGO_TARGET_AARCH64_UNKNOWN_NONE_SOFTFLOAT_RUSTFLAGS='--sysroot=$(GLUE_SYSROOT)' \

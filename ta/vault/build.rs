@@ -14,11 +14,13 @@ fn main() -> Result<(), Error> {
         | TA_FLAG_MULTI_SESSION
         | TA_FLAG_INSTANCE_KEEP_ALIVE
         | TA_FLAG_CLIENT_BOUND;
-    // A stock core refuses the flag that it does not know: TA_UNBOUND=1 leaves it
-    // out and nothing else.
+    // For a stock system: its core refuses the flag that it does not know, and its
+    // driver has no application to name. TA_UNBOUND=1 leaves out both and nothing else.
     println!("cargo:rerun-if-env-changed=TA_UNBOUND");
+    println!("cargo:rustc-check-cfg=cfg(unbound)");
     if std::env::var("TA_UNBOUND").as_deref() == Ok("1") {
         flags &= !TA_FLAG_CLIENT_BOUND;
+        println!("cargo:rustc-cfg=unbound");
     }
     let config = TaConfig::new_default_with_cargo_env(vault::UUID.text)?
         .ta_flags(flags)

@@ -106,7 +106,7 @@ impl Failure {
             ),
             (Error::AccessDenied { .. }, _) => (
                 format!(
-                    "{ta} belongs to another client or to another login; use the login that opened it first"
+                    "{ta} belongs to another client or to another login, or names others as its clients; use the login it knows"
                 ),
                 3,
             ),
@@ -121,6 +121,18 @@ impl Failure {
                 },
                 Login::Group(gid),
             ) => (format!("are you a member of group {gid}?"), 3),
+            (
+                Error::BadParameters {
+                    origin: Origin::Comms,
+                },
+                Login::Application
+                | Login::UserApplication
+                | Login::GroupApplication(_)
+                | Login::Process,
+            ) => (
+                "this kernel's driver has no such login: try --login user".into(),
+                6,
+            ),
             (
                 Error::Communication { .. },
                 Login::Application | Login::UserApplication | Login::GroupApplication(_),

@@ -142,6 +142,10 @@ rows! {
     UserNamespace "user-namespace" "a user namespace maps another uid onto the owner's" Plain Reached Denied;
     /// B17.
     GroupLost "group-lost" "GROUP owner loses the group and invokes" Plain Reached Denied;
+    /// B1.
+    OtherProgram "other-program" "another program of the same user invokes" Plain Reached Denied;
+    /// B1.
+    ForkChild "fork-child" "a child of the process that is the client invokes" Plain Reached Denied;
     /// B2.
     CloseByOther "close-by-other" "another user closes the owner's session" Plain Gone Denied;
     /// B2.
@@ -152,16 +156,14 @@ rows! {
     JoinOtherLogin "join-other-login" "the owner's user opens it with another login method" Flagged Shared Denied;
     /// B7.
     JoinPublic "join-public" "nobody in particular (PUBLIC) opens it" Flagged Shared Denied;
-    /// B9.
-    JoinTa "join-ta" "another TA opens it for a stranger" Flagged Shared Denied;
     /// B3.
     JoinSameUser "join-same-user" "the same user's second process joins" Flagged Served Served;
-    /// B4.
-    CJoin "c-join" "another user opens the owner's TA written in C" Flagged Shared Denied;
     /// B2.
-    CInvoke "c-invoke" "another user invokes the owner's TA written in C" Flagged Reached Denied;
-    /// B4.
-    CSameUser "c-same-user" "the same user's second process joins the TA written in C" Flagged Served Served;
+    InvokeBound "invoke-bound" "another user invokes the owner's single-instance TA" Flagged Reached Denied;
+    /// B6. Comes before anybody owns the vault, which is kept alive.
+    StrangerFirst "stranger-first" "a stranger is the first to open a TA that names its clients" Flagged Shared Denied;
+    /// B9.
+    JoinTa "join-ta" "another TA opens the owner's TA for a stranger" Flagged Shared Denied;
     /// B11.
     LastHolder "last-holder" "the fd's last holder is a stranger" Flagged Freed Freed;
     /// B5, B11.

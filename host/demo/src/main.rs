@@ -35,6 +35,9 @@ struct Args {
     /// Print names and titles of the rows
     #[arg(long)]
     list: bool,
+    /// What another program does: asks who the client is, on an inherited descriptor
+    #[arg(long, num_args = 2, value_names = ["FD", "SESSION"], hide = true)]
+    ask: Option<Vec<u32>>,
 }
 
 fn row(id: &str) -> Result<Row, String> {
@@ -51,11 +54,12 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    match play(if args.rows.is_empty() {
-        Row::ALL
-    } else {
-        &args.rows
-    }) {
+    let result = match (args.ask.as_deref(), args.rows.as_slice()) {
+        (Some(numbers), _) => rows::ask_on(numbers),
+        (None, []) => play(Row::ALL),
+        (None, rows) => play(rows),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("binding-demo: {error:#}");

@@ -7,14 +7,21 @@ use client_binding_demo_rows::{Outcome, Row};
 use client_binding_identity::Principal;
 use client_binding_proto::{Identity, TaUuid, relay, vault, vault_c, whoami};
 use client_binding_raw::people::{CLIENTS, Line, OWNER, Person, Process, STRANGER, let_person};
-use client_binding_raw::{self as raw, Answer, Session, Tee, sys};
+use client_binding_raw::{self as raw, Answer, Session, Tee, app, sys};
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
-use nix::unistd::geteuid;
+use nix::unistd::{Uid, geteuid, getpid, seteuid};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs;
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -48,14 +55,15 @@ fn act(row: Row) -> Result<Ending> {
         Row::GroupLost => group_lost(),
         Row::CloseByOther => close_by_other(),
         Row::CancelByOther => cancel_by_other(),
-        Row::JoinOtherUser => join(vault::UUID, STRANGER, Login::User),
-        Row::JoinOtherLogin => join(vault::UUID, OWNER, Login::Group(CLIENTS)),
-        Row::JoinPublic => join(vault::UUID, STRANGER, Login::Public),
+        Row::OtherProgram => other_program(),
+        Row::ForkChild => fork_child(),
+        Row::JoinOtherUser => join(STRANGER, Login::User),
+        Row::JoinOtherLogin => join(OWNER, Login::Group(CLIENTS)),
+        Row::JoinPublic => join(STRANGER, Login::Public),
+        Row::JoinSameUser => join_same_user(),
+        Row::StrangerFirst => stranger_first(),
         Row::JoinTa => join_ta(),
-        Row::JoinSameUser => join_same_user(vault::UUID),
-        Row::CSameUser => join_same_user(vault_c::UUID),
-        Row::CJoin => join(vault_c::UUID, STRANGER, Login::User),
-        Row::CInvoke => child_uid(vault_c::UUID, vault_c::Command::WhoAmI.number()),
+        Row::InvokeBound => child_uid(vault_c::UUID, vault_c::Command::WhoAmI.number()),
         Row::LastHolder => last_holder(),
         Row::OwnerKilled => owner_killed(),
     }
@@ -73,9 +81,12 @@ impl fmt::Display for OwnerRefused {
 
 impl std::error::Error for OwnerRefused {}
 
-/// Opens a session that the caller rightfully wants.
-fn log_in(tee: &Tee, ta: TaUuid, login: Login) -> Result<Session> {
-    let login = match login {
+const EINVAL: Answer = Answer::Kernel(Errno::EINVAL as i32);
+/// `TEE_ERROR_BAD_PARAMETERS`
+const BAD_PARAMETERS: u32 = 0xffff_0006;
+
+fn raw_login(login: Login) -> raw::Login {
+    match login {
         Login::Public => raw::Login::Public,
         Login::User => raw::Login::User,
         Login::Group(gid) => raw::Login::Group(gid),
@@ -83,8 +94,12 @@ fn log_in(tee: &Tee, ta: TaUuid, login: Login) -> Result<Session> {
         Login::UserApplication => raw::Login::UserApplication,
         Login::GroupApplication(gid) => raw::Login::GroupApplication(gid),
         Login::Process => raw::Login::Process,
-    };
-    match tee.open(ta, login) {
+    }
+}
+
+/// Opens a session that the caller rightfully wants.
+fn log_in(tee: &Tee, ta: TaUuid, login: Login) -> Result<Session> {
+    match tee.open(ta, raw_login(login)) {
         Err(answer) if answer.is_denied() => bail!(OwnerRefused(answer.to_string())),
         result => result.context("open session"),
     }
@@ -104,16 +119,35 @@ impl Owned {
         OWNER.act()?;
         let tee = Tee::connect()?;
         let session = log_in(&tee, ta, login)?;
-        let answer = ask(&tee, session, who_am_i);
-        let identity = answer.identity().context("the owner's first command")?;
+        let owned = Self::take(tee, session, who_am_i)?;
         let owner = match login {
             Login::Group(gid) => Principal::Group(gid),
             _ => Principal::User(OWNER.uid),
         };
         ensure!(
-            identity.uuid == *owner.uuid().as_bytes(),
+            owned.identity.uuid == *owner.uuid().as_bytes(),
             "the TA takes the owner for somebody else"
         );
+        Ok(owned)
+    }
+
+    /// By a login that stock systems don't have: there it is the best they have, USER.
+    fn best(login: Login) -> Result<Self> {
+        OWNER.act()?;
+        let tee = Tee::connect()?;
+        let session = match tee.open(whoami::UUID, raw_login(login)) {
+            // A driver that does not know it, or a core.
+            Err(answer) if answer == EINVAL || answer.code() == Some(BAD_PARAMETERS) => {
+                log_in(&tee, whoami::UUID, Login::User)?
+            }
+            result => result.context("open session")?,
+        };
+        Self::take(tee, session, whoami::Command::WhoAmI.number())
+    }
+
+    fn take(tee: Tee, session: Session, who_am_i: u32) -> Result<Self> {
+        let answer = ask(&tee, session, who_am_i);
+        let identity = answer.identity().context("the owner's first command")?;
         Ok(Self {
             tee,
             session,
@@ -234,6 +268,67 @@ fn group_lost() -> Result<Ending> {
     owned.judge(answer)
 }
 
+/// A copy of this program, one octet longer: it does the same, and it is another.
+struct OtherProgram(PathBuf);
+
+impl OtherProgram {
+    fn new() -> Result<Self> {
+        // Where there is fs-verity.
+        let path = Path::new("/clients").join(format!("other-program-{}", getpid()));
+        let mut octets = fs::read("/proc/self/exe")?;
+        octets.push(b'\n');
+        fs::write(&path, octets).context("cannot copy myself")?;
+        let other = Self(path);
+        fs::set_permissions(&other.0, fs::Permissions::from_mode(0o755))?;
+        app::protect(&other.0)?;
+        Ok(other)
+    }
+}
+
+impl Drop for OtherProgram {
+    fn drop(&mut self) {
+        // It's root's.
+        let _ = seteuid(Uid::from_raw(0));
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn other_program() -> Result<Ending> {
+    let program = OtherProgram::new()?;
+    let owned = Owned::best(Login::UserApplication)?;
+    let answer = let_person(OWNER, || {
+        // libteec opens the device without O_CLOEXEC; we have to ask for that.
+        fcntl(&owned.tee, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        let output = Command::new(&program.0)
+            .arg("--ask")
+            .arg(owned.tee.as_fd().as_raw_fd().to_string())
+            .arg(owned.session.0.to_string())
+            .output()
+            .context("cannot execute the other program")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        serde_json::from_slice(&output.stdout)
+            .map_err(|_| anyhow!("the other program said: {said}"))
+    })?;
+    owned.judge(answer)
+}
+
+/// What the other program does.
+pub(crate) fn ask_on(numbers: &[u32]) -> Result<()> {
+    let &[fd, session] = numbers else {
+        bail!("two numbers")
+    };
+    let tee = Tee::from(sys::inherited_fd(fd.try_into()?)?);
+    let answer = ask(&tee, Session(session), whoami::Command::WhoAmI.number());
+    println!("{}", serde_json::to_string(&answer)?);
+    Ok(())
+}
+
+fn fork_child() -> Result<Ending> {
+    let owned = Owned::best(Login::Process)?;
+    let answer = let_person(OWNER, || Ok(owned.ask()))?;
+    owned.judge(answer)
+}
+
 fn close_by_other() -> Result<Ending> {
     let owned = Owned::whoami(Login::User)?;
     let closed = let_person(STRANGER, || Ok(errno(owned.tee.close(owned.session))))?;
@@ -293,21 +388,22 @@ fn errno(result: nix::Result<()>) -> Option<i32> {
     result.err().map(|errno| errno as i32)
 }
 
-const NAME: &[u8] = b"demo";
+const NAME: &str = "demo";
 const SECRET: &[u8] = b"the owner's secret";
 
-/// The owner keeps a secret in a vault, through the client library, until dropped.
+/// The owner keeps a secret in the vault in C, which anybody may own, until dropped.
 struct Keeper(client_binding_client::Session);
 
 impl Keeper {
-    fn put(ta: TaUuid) -> Result<Self> {
-        let session = match open(ta, Login::User) {
+    fn put() -> Result<Self> {
+        OWNER.act()?;
+        let session = match open(vault_c::UUID, Login::User) {
             Err(error) if is_denial(&error) => bail!(OwnerRefused(error.to_string())),
             result => result.context("the owner cannot open it")?,
         };
         let put = vault::Command::Put.number();
         let mut params = [
-            Param::MemIn(NAME),
+            Param::MemIn(NAME.as_bytes()),
             Param::MemIn(SECRET),
             Param::None,
             Param::None,
@@ -338,20 +434,25 @@ fn is_denial(error: &Error) -> bool {
 fn get(session: &client_binding_client::Session) -> Result<Vec<u8>, Error> {
     let mut room = [0; vault::SECRET_MAX];
     let room = Param::MemOut(&mut room, 0);
-    let mut params = [Param::MemIn(NAME), room, Param::None, Param::None];
+    let mut params = [
+        Param::MemIn(NAME.as_bytes()),
+        room,
+        Param::None,
+        Param::None,
+    ];
     session.invoke(vault::Command::Get.number(), &mut params)?;
     Ok(params[1].written().to_owned())
 }
 
 /// What somebody saw who tried to open the owner's vault.
-#[derive(serde::Serialize, serde::Deserialize)]
+#[derive(Serialize, Deserialize)]
 enum Join {
     Denied(String),
     Read(Vec<u8>),
 }
 
-fn try_join(ta: TaUuid, login: Login) -> Result<Join> {
-    match open(ta, login) {
+fn try_join(login: Login) -> Result<Join> {
+    match open(vault_c::UUID, login) {
         Ok(session) => Ok(Join::Read(get(&session)?)),
         Err(error) if is_denial(&error) => Ok(Join::Denied(error.to_string())),
         Err(error) => Err(error.into()),
@@ -359,15 +460,14 @@ fn try_join(ta: TaUuid, login: Login) -> Result<Join> {
 }
 
 /// Somebody opens the owner's single instance and reads what it holds.
-fn join(ta: TaUuid, person: Person, login: Login) -> Result<Ending> {
-    OWNER.act()?;
-    let keeper = Keeper::put(ta)?;
-    let joined = let_person(person, || try_join(ta, login))?;
-    judge_join(&keeper, joined)
+fn join(person: Person, login: Login) -> Result<Ending> {
+    let keeper = Keeper::put()?;
+    let joined = let_person(person, || try_join(login))?;
+    keeper.check()?;
+    judge_join(joined)
 }
 
-fn judge_join(keeper: &Keeper, joined: Join) -> Result<Ending> {
-    keeper.check()?;
+fn judge_join(joined: Join) -> Result<Ending> {
     match joined {
         Join::Denied(error) => Ok((Outcome::Denied, format!("{error}; the owner goes on"))),
         Join::Read(secret) if secret == SECRET => {
@@ -378,14 +478,81 @@ fn judge_join(keeper: &Keeper, joined: Join) -> Result<Ending> {
     }
 }
 
+fn join_same_user() -> Result<Ending> {
+    let keeper = Keeper::put()?;
+    match let_person(OWNER, || try_join(Login::User))? {
+        Join::Read(secret) if secret == SECRET => {
+            keeper.check()?;
+            Ok((Outcome::Served, "it read the same secret".into()))
+        }
+        Join::Read(_) => bail!("it got another instance"),
+        Join::Denied(error) => bail!("{error}"),
+    }
+}
+
+/// The owner executes the program that the vault was built for. A stock system does not
+/// know programs; there the owner is just a user.
+fn vault_program(action: &str) -> Result<Vec<u8>> {
+    let mut said = String::new();
+    for login in ["user-application", "user"] {
+        let (status, output, error): (_, Vec<u8>, String) = let_person(OWNER, || {
+            let mut program = Command::new("/usr/bin/vault")
+                .args(["--login", login, action, NAME])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .context("cannot execute vault")?;
+            let mut stdin = program.stdin.take().context("no stdin")?;
+            // It may have ended by then.
+            let _ = stdin.write_all(SECRET);
+            drop(stdin);
+            let output = program.wait_with_output()?;
+            let error = String::from_utf8_lossy(&output.stderr).into_owned();
+            Ok((output.status.code(), output.stdout, error))
+        })?;
+        match status {
+            Some(0) => return Ok(output),
+            // Its word for "access denied".
+            Some(3) => bail!(OwnerRefused(error.trim_end().into())),
+            _ => said = error,
+        }
+    }
+    bail!("the owner's program: {}", said.trim_end())
+}
+
+/// A stranger opens the vault before the owner does, and stays.
+fn stranger_first() -> Result<Ending> {
+    let mut stranger = Process::start(|line| {
+        STRANGER.be()?;
+        let opened = open(vault::UUID, Login::User);
+        line.go()?;
+        line.wait()?;
+        match opened {
+            Ok(session) => Ok(Join::Read(get(&session)?)),
+            Err(error @ Error::AccessDenied { .. }) => Ok(Join::Denied(error.to_string())),
+            Err(error) => Err(error.into()),
+        }
+    })?;
+    stranger.line.wait()?;
+    vault_program("put")?;
+    stranger.line.go()?;
+    let joined = stranger.finish()?;
+    ensure!(
+        vault_program("get")? == SECRET,
+        "the owner's secret changed"
+    );
+    judge_join(joined)
+}
+
 fn join_ta() -> Result<Ending> {
-    OWNER.act()?;
-    let keeper = Keeper::put(vault::UUID)?;
+    vault_program("put")?;
     let joined = let_person(STRANGER, || {
         let session = open(relay::UUID, Login::User)?;
         let mut room = [0; vault::SECRET_MAX];
         let room = Param::MemOut(&mut room, 0);
-        let mut params = [Param::MemIn(NAME), room, Param::ValueOut(0, 0), Param::None];
+        let name = Param::MemIn(NAME.as_bytes());
+        let mut params = [name, room, Param::ValueOut(0, 0), Param::None];
         session.invoke(relay::Command::Get.number(), &mut params)?;
         match params[2].value() {
             (0, _) => Ok(Join::Read(params[1].written().to_owned())),
@@ -395,20 +562,11 @@ fn join_ta() -> Result<Ending> {
             },
         }
     })?;
-    judge_join(&keeper, joined)
-}
-
-fn join_same_user(ta: TaUuid) -> Result<Ending> {
-    OWNER.act()?;
-    let keeper = Keeper::put(ta)?;
-    match let_person(OWNER, || try_join(ta, Login::User))? {
-        Join::Read(secret) if secret == SECRET => {
-            keeper.check()?;
-            Ok((Outcome::Served, "it read the same secret".into()))
-        }
-        Join::Read(_) => bail!("it got another instance"),
-        Join::Denied(error) => bail!("{error}"),
-    }
+    ensure!(
+        vault_program("get")? == SECRET,
+        "the owner's secret changed"
+    );
+    judge_join(joined)
 }
 
 /// The vault counts its sessions; that is how the normal world can see a release.
@@ -435,14 +593,14 @@ fn last_holder() -> Result<Ending> {
         OWNER.be()?;
         line.wait()?;
         let tee = Tee::connect()?;
-        log_in(&tee, vault::UUID, Login::User)?;
+        log_in(&tee, vault_c::UUID, Login::User)?;
         line.go()?;
         line.wait()?;
         give.send_fd(&tee)
     })?;
     OWNER.act()?;
     let tee = Tee::connect()?;
-    let witness = log_in(&tee, vault::UUID, Login::User)?;
+    let witness = log_in(&tee, vault_c::UUID, Login::User)?;
     let before = sessions(&tee, witness)?;
     first.line.go()?;
     first.line.wait().context("the owner cannot open it")?;

@@ -6,6 +6,7 @@
 
 mod measure;
 
+use client_binding_abi::Login;
 pub use measure::{Digest, Measurement};
 use uuid::{Uuid, uuid};
 
@@ -43,6 +44,18 @@ pub struct Process {
 }
 
 impl Principal {
+    /// The login method.
+    pub const fn login(self) -> Login {
+        match self {
+            Self::User(_) => Login::USER,
+            Self::Group(_) => Login::GROUP,
+            Self::Application(_) => Login::APPLICATION,
+            Self::UserApplication(..) => Login::APPLICATION_USER,
+            Self::GroupApplication(..) => Login::APPLICATION_GROUP,
+            Self::Process(_) => Login::PROCESS,
+        }
+    }
+
     /// The text that is hashed.
     pub fn name(self) -> String {
         match self {

@@ -6,28 +6,14 @@
 #![no_std]
 
 use client_binding_proto::{Identity, Shape};
-use optee_utee::property::{ClientIdentity, PropertyKey};
 use optee_utee::{ErrorKind, ParameterAny, ParametersAny, Result, Time, raw};
 
 /// Who the TEE says the client of the running command is.
 pub fn client_identity() -> Result<Identity> {
-    let identity = ClientIdentity.get()?;
-    let uuid = identity.uuid();
-    // SAFETY: the pointer is to `uuid`, which lives on.
-    let raw::TEE_UUID {
-        timeLow,
-        timeMid,
-        timeHiAndVersion,
-        clockSeqAndNode,
-    } = unsafe { *uuid.as_raw_ptr() };
-    let mut octets = [0; 16];
-    octets[..4].copy_from_slice(&timeLow.to_be_bytes());
-    octets[4..6].copy_from_slice(&timeMid.to_be_bytes());
-    octets[6..8].copy_from_slice(&timeHiAndVersion.to_be_bytes());
-    octets[8..].copy_from_slice(&clockSeqAndNode);
+    let client = client_binding_clients::client()?;
     Ok(Identity {
-        login: identity.login_type().into(),
-        uuid: octets,
+        login: client.login().0,
+        uuid: client.uuid().into_bytes(),
     })
 }
 

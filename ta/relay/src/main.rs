@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! `relay`: a TA that is itself a client of the vault.
+//! `relay`: a TA that is itself a client of the vault, which names it as one.
 
 #![no_std]
 #![no_main]

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! `vault`: keeps small named secrets for the one client it is bound to.
 //!
-//! Nothing here looks at who the client is. The TEE does, because of one flag in
-//! the header (`build.rs`).
+//! Two things make it so: a flag in the header (`build.rs`), for which the TEE lets in
+//! nobody but the owner, and a list of who may become the owner.
 
 #![no_std]
 #![no_main]
 // The entry points that the attributes make are public and bare.
 #![allow(missing_docs)]
 
+#[cfg(not(unbound))]
+use client_binding_clients::Client;
 use client_binding_proto::vault::{Command, LIST_MAX, NAME_MAX, Refusal, SECRET_MAX};
 use client_binding_store::Store;
 use client_binding_ta_kit as kit;
@@ -16,6 +18,13 @@ use optee_utee::{Error, ErrorKind, ParameterAny, ParameterValueRead, ParametersA
 use optee_utee::{ta_close_session, ta_create, ta_destroy, ta_invoke_command, ta_open_session};
 use spin::Mutex;
 use zeroize::Zeroizing;
+
+/// Who may own it. The build measures the program that it ships: `client-id --rust`.
+#[cfg(not(unbound))]
+const CLIENTS: &[Client] = &include!(env!(
+    "VAULT_CLIENTS",
+    "VAULT_CLIENTS must be the absolute path of what client-id --rust printed"
+));
 
 /// All of the instance. Never contended: the TEE enters an instance once at a time.
 static VAULT: Mutex<Vault> = Mutex::new(Vault {
@@ -35,6 +44,8 @@ fn create() -> Result<()> {
 
 #[ta_open_session]
 fn open(_params: &mut ParametersAny) -> Result<()> {
+    #[cfg(not(unbound))]
+    client_binding_clients::require(CLIENTS)?;
     VAULT.lock().sessions += 1;
     Ok(())
 }

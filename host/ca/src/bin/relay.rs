@@ -16,8 +16,8 @@ use zeroize::Zeroizing;
 
 /// Asks the relay TA to ask the vault
 ///
-/// The relay serves everybody; to the vault it is the client, and the vault's owner if
-/// it comes first.
+/// The relay serves everybody; to the vault it is the client. It is among those that the
+/// vault names, and the vault's owner if it comes first.
 #[derive(Parser)]
 #[command(version, after_help = EXIT_CODES)]
 struct Args {

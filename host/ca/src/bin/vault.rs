@@ -14,14 +14,14 @@ use zeroize::Zeroizing;
 
 /// Keeps small named secrets in the TEE, for you alone
 ///
-/// The vault belongs to the login that opens it first and serves nobody else until
-/// the TEE restarts. Secrets are in memory only.
+/// The vault's TA was built to serve one user who executes this very program, and serves
+/// nobody else until the TEE restarts. Secrets are in memory only.
 #[derive(Parser)]
 #[command(version, after_help = EXIT_CODES)]
 struct Args {
-    /// user, group=GID, application, user-application, group-application=GID or process; the
-    /// vault refuses public
-    #[arg(long, global = true, default_value = "user", value_parser = parse_login)]
+    /// public, user, group=GID, application, user-application, group-application=GID or
+    /// process; the vault takes its default alone, unless the system is a stock one
+    #[arg(long, global = true, default_value = "user-application", value_parser = parse_login)]
     login: Login,
     #[command(subcommand)]
     action: Action,

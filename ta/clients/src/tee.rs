@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The one room that asks the TEE.
+#![allow(unsafe_code)]
+
+use crate::{Client, Uuid};
+use client_binding_abi::Login;
+use optee_utee::property::{ClientIdentity, PropertyKey};
+use optee_utee::{ErrorKind, Result, raw};
+
+/// Who the TEE says the client of the session is that is being opened or served.
+pub fn client() -> Result<Client> {
+    let identity = ClientIdentity.get()?;
+    let uuid = identity.uuid();
+    // SAFETY: the pointer is to `uuid`, which lives on.
+    let raw::TEE_UUID {
+        timeLow,
+        timeMid,
+        timeHiAndVersion,
+        clockSeqAndNode,
+    } = unsafe { *uuid.as_raw_ptr() };
+    Ok(Client::new(
+        Login(identity.login_type().into()),
+        Uuid::from_fields(timeLow, timeMid, timeHiAndVersion, &clockSeqAndNode),
+    ))
+}
+
+/// `TEE_ERROR_ACCESS_DENIED` unless the client is one of these. For the open hook.
+pub fn require(clients: &[Client]) -> Result<()> {
+    if clients.contains(&client()?) {
+        Ok(())
+    } else {
+        Err(ErrorKind::AccessDenied.into())
+    }
+}
