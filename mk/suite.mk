@@ -7,8 +7,18 @@ $(SUITE)/.program: $(SUITE_SOURCES) scripts/build-suite mk/suite.mk
 	@$(STEP) suite-program scripts/build-suite $(@D) program
 	@touch $@
 
+# Two TAs name each kind of client once. The program is this one, the TA is the probe called "private".
+SUITE_PROGRAM := $(SUITE)/bound/usr/bin/binding-test
+SUITE_CLIENTS := user owner group clients app $(SUITE_PROGRAM) user-app owner $(SUITE_PROGRAM) \
+	group-app clients $(SUITE_PROGRAM) kernel
+export PROBE_CLIENTS := $(SUITE)/clients.rs
+$(SUITE)/clients.rs $(SUITE)/clients.h: $(SUITE)/clients.%: $(B)/client-id $(SUITE)/.program guest/etc/passwd guest/etc/group mk/suite.mk
+	@$< $(if $(filter rs,$*),--rust,--c) --root guest $(SUITE_CLIENTS) \
+		ta $(shell sed -n 's/.*Flavour::new."private", "\([0-9a-f-]*\)".*/\1/p' ta/proto/src/probe.rs) >$@
+
 # After the other TAs, which notice a new dev kit.
-$(SUITE)/.probes: $(call cargo-sources,core/abi ta/kit ta/probe ta/proto) $(B)/ta/.built scripts/build-suite mk/suite.mk
+$(SUITE)/.probes: $(call cargo-sources,core/abi ta/clients ta/kit ta/probe ta/proto ta/vault-c) $(SUITE)/clients.rs $(SUITE)/clients.h \
+		$(B)/ta/.built scripts/build-suite mk/suite.mk
 	@$(STEP) suite-probes scripts/build-suite $(@D) probes
 	@touch $@
 

@@ -2,18 +2,23 @@
 //! TA header and link options of one flavour: `PROBE=kept-bound`, for example.
 
 use client_binding_abi::TA_FLAG_CLIENT_BOUND;
-use client_binding_proto::probe::Flavour;
+use client_binding_proto::probe::{DECLARED, Flavour};
 use optee_utee_build::{Error, TaConfig};
 
 fn main() -> Result<(), Error> {
     println!("cargo:rerun-if-env-changed=PROBE");
     println!("cargo:rerun-if-env-changed=TA_UNBOUND");
+    println!("cargo:rustc-check-cfg=cfg(declared)");
     let name = std::env::var("PROBE").unwrap_or("shared-bound".into());
     let flavour = Flavour::named(&name).expect("PROBE names a flavour of the probe");
     let mut flags = flavour.kind.flags();
-    // A stock core refuses the flag that it does not know.
+    // For a stock system: its core refuses the flag that it does not know, and its
+    // driver has no applications.
     if flavour.bound && std::env::var("TA_UNBOUND").as_deref() != Ok("1") {
         flags |= TA_FLAG_CLIENT_BOUND;
+        if *flavour == DECLARED {
+            println!("cargo:rustc-cfg=declared");
+        }
     }
     let config = TaConfig::new_default_with_cargo_env(flavour.uuid.text)?
         .ta_flags(flags)

@@ -1,12 +1,23 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A vault for one named secret that dies with its last session. Nothing here
- * looks at who the client is: TA_FLAG_CLIENT_BOUND in the header does.
+ * A vault for one named secret that dies with its last session. It answers only
+ * to its client because of TA_FLAG_CLIENT_BOUND in the header; a build with a
+ * list of clients says who that may be.
  */
 #include <tee_internal_api.h>
 #include <tee_internal_api_extensions.h>
 
 #include "vault_c_ta.h"
+
+#if defined(VAULT_C_CLIENTS) && !defined(TA_UNBOUND)
+#include VAULT_C_CLIENTS
+#else
+/* Whoever comes first */
+static TEE_Result client_binding_require(void)
+{
+	return TEE_SUCCESS;
+}
+#endif
 
 #define TYPES(p0, p1, p2) \
 	TEE_PARAM_TYPES(TEE_PARAM_TYPE_##p0, TEE_PARAM_TYPE_##p1, \
@@ -130,6 +141,11 @@ TEE_Result TA_OpenSessionEntryPoint(uint32_t types __unused,
 				    TEE_Param params[TEE_NUM_PARAMS] __unused,
 				    void **session __unused)
 {
+	TEE_Result res = client_binding_require();
+
+	if (res)
+		return res;
+
 	vault.sessions++;
 	return TEE_SUCCESS;
 }

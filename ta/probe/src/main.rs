@@ -48,6 +48,8 @@ fn create() -> Result<()> {
 
 #[ta_open_session]
 fn open(params: &mut ParametersAny) -> Result<()> {
+    #[cfg(declared)]
+    client_binding_clients::require(&include!(env!("PROBE_CLIENTS")))?;
     PROBE.lock().opens += 1;
     if let ParameterAny::ValueInput(how) = &params.0 {
         kit::wait(how.get_b())?;

@@ -167,9 +167,10 @@ mod tests {
 
     #[test]
     fn every_ta_has_its_own_uuid() {
-        let mut all = [whoami::UUID; 12];
+        let mut all = [whoami::UUID; 14];
         all[1..4].copy_from_slice(&[vault::UUID, vault_c::UUID, relay::UUID]);
-        all[4..].copy_from_slice(&probe::FLAVOURS.map(|flavour| flavour.uuid));
+        all[4..6].copy_from_slice(&[vault_c::DECLARED, probe::DECLARED.uuid]);
+        all[6..].copy_from_slice(&probe::FLAVOURS.map(|flavour| flavour.uuid));
         for (i, a) in all.iter().enumerate() {
             assert!(all[..i].iter().all(|b| a.octets != b.octets));
         }

@@ -68,7 +68,8 @@ impl Flavour {
 
     /// The flavour with that name.
     pub fn named(name: &str) -> Option<&'static Self> {
-        FLAVOURS.iter().find(|flavour| flavour.name == name)
+        let mut flavours = FLAVOURS.iter().chain([&DECLARED]);
+        flavours.find(|flavour| flavour.name == name)
     }
 }
 
@@ -85,6 +86,11 @@ pub const FLAVOURS: [Flavour; 8] = [
     Flavour::new("private", "bc8d51c8-b3c3-4aaf-916c-f925bc77b64b", Kind::Private, false),
     Flavour::new("single", "72886dd5-8de2-4d32-9927-fca5778de1bd", Kind::Single, false),
 ];
+
+/// One more, for the clients alone that the suite's build names: each kind once.
+#[rustfmt::skip]
+pub const DECLARED: Flavour =
+    Flavour::new("declared-bound", "b1a91ba5-5a65-4a69-8085-7cca8ffa4ec9", Kind::Shared, true);
 
 /// What the probe does when a session is opened with a value as first parameter: it
 /// waits `b` milliseconds, then does what `a` says. Other opens are served.

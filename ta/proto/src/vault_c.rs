@@ -8,6 +8,9 @@ pub use crate::vault::Command;
 /// The TA's UUID.
 pub const UUID: TaUuid = TaUuid::new("c8b63858-f173-4618-bfb8-b0e58415f13d");
 
+/// The same TA once more, for the clients alone that the suite's build names.
+pub const DECLARED: TaUuid = TaUuid::new("56695acc-42a3-4414-9f4d-d1fd397eef6f");
+
 /// Those of [`crate::vault`]'s commands that it has.
 pub const COMMANDS: [Command; 5] = [
     Command::Put,

@@ -9,6 +9,7 @@ use crate::bench::{Bench, Seat, ask, flavour, visit};
 use crate::world::{CLIENTS, MEMBER, OWNER, Person, Process, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use client_binding_identity::{Measurement, Principal};
+use client_binding_proto::TaUuid;
 use client_binding_proto::probe::{Flavour, Kind};
 use client_binding_raw::{Answer, Login, Session, Tee, app, sys};
 use client_binding_test::Stack;
@@ -827,8 +828,16 @@ fn open(tee: &Tee, login: Login, bound: bool) -> Answer {
     }
 }
 
+/// A person opens a TA by executing another program than this.
+pub(super) fn other_program(person: Person, ta: TaUuid, login: Login) -> Result<Answer> {
+    let other = Program::other()?;
+    Agent::start(&other.0, person)?.tell(&Order::Visit(login, ta.octets))
+}
+
 #[derive(Serialize, Deserialize)]
 enum Order {
+    /// Opens a session with that TA and closes it.
+    Visit(Login, [u8; 16]),
     /// Opens a session with an unbound TA, or a bound one, and asks it.
     Open(Login, bool),
     /// Opens one on an inherited descriptor and tells its number.
@@ -934,6 +943,20 @@ pub(crate) fn serve_orders() -> ExitCode {
         let mut at = None;
         for line in stdin().lines() {
             let said = match serde_json::from_str(&line?)? {
+                Order::Visit(login, octets) => {
+                    let tee = Tee::connect()?;
+                    serde_json::to_string(&match tee.open(TaUuid { text: "", octets }, login) {
+                        Ok(session) => {
+                            tee.close(session)?;
+                            Answer::Tee {
+                                ret: 0,
+                                origin: 4,
+                                values: [(0, 0); 4],
+                            }
+                        }
+                        Err(answer) => answer,
+                    })
+                }
                 Order::Open(login, bound) => {
                     let tee = Tee::connect()?;
                     serde_json::to_string(&match tee.open(probe(bound).uuid, login) {

@@ -5,7 +5,7 @@ use super::Case;
 use crate::bench::{Seat, flavour, visit};
 use crate::world::{OWNER, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, ensure};
-use client_binding_proto::probe::{Flavour, Kind};
+use client_binding_proto::probe::{DECLARED, Flavour, Kind};
 use client_binding_raw::{Answer, Login};
 use std::fs;
 use std::path::Path;
@@ -65,6 +65,17 @@ pub(super) const CASES: &[Case] = &[
             })
         },
     )
+    .bound(),
+    Case::service(8026, "The kernel owns a TA that names it", &[6, 8], |b| {
+        with_module(|| {
+            let session = opened(open("@", &DECLARED, REE_KERNEL)?)?;
+            b.attacked(visit(OWNER, &DECLARED, Login::User)?)?;
+            tell("", &format!("close {session}"))?;
+            let next = visit(OWNER, &DECLARED, Login::User)?;
+            ensure!(next.is_success(), "the next owner: {next}");
+            Ok(format!("verified: {}", b.verifies()))
+        })
+    })
     .bound(),
     Case::refusal(8025, "The kernel opens what a user owns", &[3, 7, 8], |b| {
         with_module(|| {

@@ -4,6 +4,7 @@
 //! processes.
 
 mod apps;
+mod declared;
 mod faults;
 mod hostile;
 mod kernel;
@@ -92,6 +93,12 @@ impl Case {
         self
     }
 
+    /// It takes its time.
+    const fn within(mut self, seconds: u64) -> Self {
+        self.seconds = seconds;
+        self
+    }
+
     /// Only when there is time.
     const fn long(mut self) -> Self {
         self.long = true;
@@ -154,6 +161,7 @@ pub(crate) fn choose(filters: &[String]) -> Vec<&'static Case> {
         neighbours::CASES,
         kernel::CASES,
         apps::CASES,
+        declared::CASES,
         faults::LAST,
     ];
     let meant =

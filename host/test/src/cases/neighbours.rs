@@ -254,12 +254,13 @@ fn time(tee: &Tee, session: client_binding_raw::Session) -> Answer {
     tee.invoke(session, 4, shape, 0)
 }
 
-fn through(seat: &Seat, command: Command, other: &Flavour) -> Result<(Answer, u32)> {
+/// The TA does that, as a client of another.
+pub(super) fn through(seat: &Seat, command: Command, other: TaUuid) -> Result<(Answer, u32)> {
     let mut params: Params = command.shape().0.map(|kind| Param {
         attr: kind as u64,
         ..Param::default()
     });
-    for (param, (a, b)) in params.iter_mut().zip(words(other.uuid)) {
+    for (param, (a, b)) in params.iter_mut().zip(words(other)) {
         (param.a, param.b) = (a.into(), b.into());
     }
     let answer = seat.tee.invoke_with(seat.session, command.number(), params);
@@ -274,11 +275,11 @@ fn through(seat: &Seat, command: Command, other: &Flavour) -> Result<(Answer, u3
 }
 
 fn ask_through(seat: &Seat, other: &Flavour) -> Result<(Answer, u32)> {
-    through(seat, Command::Ask, other)
+    through(seat, Command::Ask, other.uuid)
 }
 
 fn hold_through(seat: &Seat, other: &Flavour) -> Result<()> {
-    let (answer, _) = through(seat, Command::Hold, other)?;
+    let (answer, _) = through(seat, Command::Hold, other.uuid)?;
     ensure!(answer.is_success(), "the TA does not get in: {answer}");
     Ok(())
 }
