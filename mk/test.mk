@@ -2,7 +2,7 @@
 # make test: each check is a goal check-NAME; scripts/run-checks runs them all and counts.
 
 CHECKS := build format clippy clippy-clients clippy-tas clippy-glue host-tests shell glue \
-	linux-style linux-series optee-style optee-series optee-off clients rng demo mixes suite reset
+	linux-style linux-series optee-style optee-series optee-off teec-series clients rng demo mixes suite reset
 T := $(B)/test
 .PHONY: test $(CHECKS:%=check-%)
 test:
@@ -51,6 +51,14 @@ $(T)/.optee-series: $(B)/src/optee-bound/.checked $(GLUE_LIB) $(GLUE_HEADER) scr
 check-optee-off: $(T)/.optee-off
 $(T)/.optee-off: $(B)/src/optee-bound/.checked scripts/check-series mk/optee.mk
 	scripts/check-series optee-off $(B)/src/optee-stock $(T)/optee-off $(optee_SERIES)
+	@touch $@
+
+# The crate is among what cargo fetched.
+teec_SERIES := $(sort $(wildcard host/teec/patches/optee-teec-*/*.patch))
+check-teec-series: $(T)/.teec-series
+$(T)/.teec-series: $(teec_SERIES) Cargo.lock scripts/check-series
+	cargo fetch --locked --quiet
+	scripts/check-series teec $(CARGO_HOME)/registry/src/*/$(notdir $(patsubst %/,%,$(dir $(firstword $(teec_SERIES))))) $(T)/teec $(teec_SERIES)
 	@touch $@
 
 # For check-series, which builds trees of its own with the same lines, given in the environment.
