@@ -44,7 +44,7 @@ pub enum Opening {
 /// the owner is tentative: others wait, and if every open fails the instance is
 /// as before (B6). The first success makes it the owner until the context is
 /// destroyed (B5), panicked or not (B18).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct Instance {
     uuid: ClientUuid,

@@ -8,7 +8,7 @@ const OPENING: u32 = 1 << 1;
 
 /// The client of one session, written before the session can be found (B14) and
 /// never changed afterwards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct Session {
     uuid: ClientUuid,

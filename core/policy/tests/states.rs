@@ -1,0 +1,510 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Every state that a small system can get into, with the policy's own records in it.
+//!
+//! Two processes, each of which may change its uid to the other's, log in as a user, as a
+//! group that both are members of, or as nobody, to two instances. Opens are in two halves: the TA
+//! answers later, or panics. On each state that is reached the policy is asked about
+//! everything that could be tried there, and its answer is compared with what the
+//! rules say of the history, which the model keeps beside the records.
+
+use client_binding_policy::abi::{
+    Claim, ClientUuid, Identity, Login, OPTEE_MSG_LOGIN_RELEASE, Operation,
+};
+use client_binding_policy::{Binding, Instance, Opening, Refusal, Session};
+use stateright::{Checker, Model, Property};
+
+const UIDS: [ClientUuid; 2] = [ClientUuid([1, 1]), ClientUuid([1, 2])];
+const GID: ClientUuid = ClientUuid([2, 1]);
+const LOGINS: [Login; 3] = [Login::PUBLIC, Login::USER, Login::GROUP];
+const LATER: [Operation; 3] = [Operation::Invoke, Operation::Cancel, Operation::Close];
+
+/// A system, by what does not change in it.
+#[derive(Clone, Debug)]
+struct System {
+    bindings: [Binding; 2],
+    /// Sessions at the same time.
+    sessions: usize,
+    /// What a driver may say of its opens: that claims follow, or that they don't.
+    attests: &'static [bool],
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct State {
+    /// Whose uid each process has.
+    uids: [usize; 2],
+    contexts: [Context; 2],
+    /// In an order that does not depend on the history.
+    sessions: Vec<Client>,
+}
+
+/// The context of an instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Context {
+    record: Instance,
+    panicked: bool,
+    /// Whose open was the first that the TA accepted.
+    first: Option<Identity>,
+    /// The same of the context that was there before.
+    before: Option<Identity>,
+}
+
+/// Somebody who has opened a session, or is about to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Client {
+    record: Session,
+    instance: usize,
+    phase: Phase,
+    /// What was said when the session was opened.
+    identity: Identity,
+    attested: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Phase {
+    /// For the answer to another client's open.
+    Waiting,
+    /// The TA has been entered and has not answered.
+    Opening,
+    Open,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Action {
+    Open {
+        process: usize,
+        login: Login,
+        instance: usize,
+        attested: bool,
+    },
+    /// Somebody who waited looks again.
+    Again(usize),
+    /// The TA's answer to an open.
+    Answer(usize, bool),
+    Panic(usize),
+    Close {
+        session: usize,
+        process: usize,
+        login: Login,
+    },
+    /// By whoever drops the last reference.
+    Release {
+        session: usize,
+        process: usize,
+    },
+    /// The process takes the other uid.
+    Change(usize),
+    /// A context without sessions goes away; the next open gets a new one.
+    Reload(usize),
+}
+
+impl State {
+    fn identity(&self, process: usize, login: Login) -> Identity {
+        let uuid = match login {
+            Login::USER => UIDS[self.uids[process]],
+            Login::GROUP => GID,
+            _ => ClientUuid::NIL,
+        };
+        Identity::new(login, uuid)
+    }
+
+    fn on(&self, instance: usize) -> impl Iterator<Item = &Client> {
+        let on = move |client: &&Client| client.instance == instance;
+        self.sessions.iter().filter(on)
+    }
+
+    /// Lets a client open, wait or go, as the policy says.
+    fn decide(&mut self, mut client: Client, binding: Binding) {
+        let context = &mut self.contexts[client.instance];
+        if context.panicked {
+            return; // The core's business: TEE_ERROR_TARGET_DEAD.
+        }
+        client.phase = match context.record.check_open(&client.record, binding) {
+            Ok(Opening::Go) => {
+                context.record.begin_open(&mut client.record, binding);
+                Phase::Opening
+            }
+            Ok(Opening::Wait) => Phase::Waiting,
+            Err(_) => return,
+        };
+        self.sessions.push(client);
+    }
+
+    fn answer(&mut self, mut client: Client, opened: bool) {
+        let context = &mut self.contexts[client.instance];
+        context.record.end_open(&mut client.record, opened);
+        if opened {
+            context.first = context.first.or(Some(client.identity));
+            client.phase = Phase::Open;
+            self.sessions.push(client);
+        }
+    }
+}
+
+fn claim(identity: Identity) -> Claim {
+    Claim {
+        uuid: identity.uuid,
+        login: identity.login.0.into(),
+    }
+}
+
+fn release(identity: Identity) -> Claim {
+    let mut claim = claim(identity);
+    claim.login |= OPTEE_MSG_LOGIN_RELEASE;
+    claim
+}
+
+/// Everybody who could call.
+fn everybody() -> impl Iterator<Item = Identity> {
+    UIDS.map(|uid| Identity::new(Login::USER, uid))
+        .into_iter()
+        .chain([Identity::new(Login::GROUP, GID)])
+        .chain([Identity::new(Login::PUBLIC, ClientUuid::NIL)])
+}
+
+impl Model for System {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        vec![State {
+            uids: [0, 1],
+            contexts: Default::default(),
+            sessions: Vec::new(),
+        }]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        for process in 0..2 {
+            actions.push(Action::Change(process));
+            for login in LOGINS {
+                if state.sessions.len() < self.sessions {
+                    for instance in 0..2 {
+                        actions.extend(self.attests.iter().map(|&attested| Action::Open {
+                            process,
+                            login,
+                            instance,
+                            attested,
+                        }));
+                    }
+                }
+                actions.extend((0..state.sessions.len()).map(|session| Action::Close {
+                    session,
+                    process,
+                    login,
+                }));
+            }
+            actions.extend(
+                (0..state.sessions.len()).map(|session| Action::Release { session, process }),
+            );
+        }
+        for session in 0..state.sessions.len() {
+            actions.push(Action::Again(session));
+            actions.push(Action::Answer(session, true));
+            actions.push(Action::Answer(session, false));
+        }
+        for instance in 0..2 {
+            actions.push(Action::Panic(instance));
+            actions.push(Action::Reload(instance));
+        }
+    }
+
+    fn next_state(&self, last: &State, action: Action) -> Option<State> {
+        let mut state = last.clone();
+        match action {
+            Action::Open {
+                process,
+                login,
+                instance,
+                attested,
+            } => {
+                let identity = state.identity(process, login);
+                let client = Client {
+                    record: Session::new(identity, attested),
+                    instance,
+                    phase: Phase::Waiting,
+                    identity,
+                    attested,
+                };
+                state.decide(client, self.bindings[instance]);
+            }
+            Action::Again(session) => {
+                let client = state.sessions.remove(session);
+                if client.phase != Phase::Waiting {
+                    return None;
+                }
+                state.decide(client, self.bindings[client.instance]);
+            }
+            Action::Answer(session, opened) => {
+                let client = state.sessions.remove(session);
+                if client.phase != Phase::Opening {
+                    return None;
+                }
+                state.answer(client, opened);
+            }
+            Action::Panic(instance) => {
+                if state.on(instance).all(|c| c.phase == Phase::Waiting) {
+                    return None; // Nobody is inside.
+                }
+                let opening = |c: &Client| c.instance == instance && c.phase == Phase::Opening;
+                while let Some(at) = state.sessions.iter().position(opening) {
+                    let client = state.sessions.remove(at);
+                    state.answer(client, false);
+                }
+                state.contexts[instance].panicked = true;
+            }
+            Action::Close {
+                session,
+                process,
+                login,
+            } => {
+                let client = state.sessions.remove(session);
+                let claim = claim(state.identity(process, login));
+                let passes = client.record.check(Operation::Close, Some(&claim)).is_ok();
+                if client.phase != Phase::Open || !passes {
+                    return None;
+                }
+            }
+            Action::Release { session, process } => {
+                let client = state.sessions.remove(session);
+                let claim = release(state.identity(process, Login::USER));
+                let passes = client.record.check(Operation::Close, Some(&claim)).is_ok();
+                if client.phase != Phase::Open || !passes {
+                    return None;
+                }
+            }
+            Action::Change(process) => state.uids[process] ^= 1,
+            Action::Reload(instance) => {
+                if state.on(instance).next().is_some() {
+                    return None;
+                }
+                let context = &mut state.contexts[instance];
+                *context = Context {
+                    before: context.first,
+                    ..Context::default()
+                };
+            }
+        }
+        state.sessions.sort_by_key(|client| {
+            let Client {
+                instance,
+                phase,
+                identity,
+                attested,
+                ..
+            } = *client;
+            (instance, phase, identity, attested)
+        });
+        (state != *last).then_some(state)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        let mut properties = vec![
+            always(
+                "B2, B13: a session answers to its client alone",
+                |_, state| {
+                    state.sessions.iter().all(|client| {
+                        LATER.into_iter().all(|operation| {
+                            let unclaimed = client.record.check(operation, None).is_ok();
+                            unclaimed != client.attested
+                                && everybody().all(|caller| {
+                                    let passes =
+                                        client.record.check(operation, Some(&claim(caller)));
+                                    passes.is_ok() == (caller == client.identity)
+                                })
+                        })
+                    })
+                },
+            ),
+            always("B11: a release passes, whoever makes it", |_, state| {
+                state.sessions.iter().all(|client| {
+                    everybody().all(|caller| {
+                        let release = release(caller);
+                        client
+                            .record
+                            .check(Operation::Close, Some(&release))
+                            .is_ok()
+                    })
+                })
+            }),
+            always(
+                "B14: who the client is stands in the record from the beginning",
+                |_, state| {
+                    let identities = state
+                        .sessions
+                        .iter()
+                        .map(|c| (c.record.client(), c.identity));
+                    identities
+                        .into_iter()
+                        .all(|(record, identity)| record == identity)
+                },
+            ),
+            always(
+                "B3: nobody shares a bound instance with another identity",
+                |system, state| {
+                    (0..2).all(|instance| {
+                        let mut inside = state.on(instance).filter(|c| c.phase != Phase::Waiting);
+                        let first = inside.next().map(|c| c.identity);
+                        system.bindings[instance] == Binding::Unbound
+                            || inside.all(|c| Some(c.identity) == first)
+                    })
+                },
+            ),
+            always(
+                "B5, B6, B18: the owner is whose open the TA accepted first",
+                |system, state| {
+                    (0..2).all(|instance| {
+                        let Context { record, first, .. } = state.contexts[instance];
+                        let bound = system.bindings[instance] != Binding::Unbound;
+                        record.owner() == first.filter(|_| bound)
+                    })
+                },
+            ),
+            always("B3, B6, B7, B13: who may open", |system, state| {
+                (0..2).all(|instance| {
+                    everybody().all(|caller| {
+                        [false, true].into_iter().all(|attested| {
+                            let asked = state.contexts[instance].record.check_open(
+                                &Session::new(caller, attested),
+                                system.bindings[instance],
+                            );
+                            asked == system.rules(state, instance, caller, attested)
+                        })
+                    })
+                })
+            }),
+            always(
+                "B7: PUBLIC owns nothing that asks for binding",
+                |system, state| {
+                    (0..2).all(|instance| {
+                        let owner = state.contexts[instance].record.owner();
+                        system.bindings[instance] != Binding::ByHeader
+                            || owner.is_none_or(|owner| owner.login != Login::PUBLIC)
+                    })
+                },
+            ),
+            always(
+                "B6: a context that nobody is inside of and nobody owns is as new",
+                |_, state| {
+                    (0..2).all(|instance| {
+                        let record = state.contexts[instance].record;
+                        let opening = state.on(instance).any(|c| c.phase == Phase::Opening);
+                        opening || record.owner().is_some() || record == Instance::new()
+                    })
+                },
+            ),
+        ];
+        if self.attests.contains(&true) {
+            properties.extend([
+                sometimes("somebody waits for another's open", |_, state| {
+                    state.sessions.iter().any(|c| c.phase == Phase::Waiting)
+                }),
+                sometimes("somebody has waited and is the owner", |_, state| {
+                    // The one before was refused by the TA, or a context is gone.
+                    state.contexts[0]
+                        .first
+                        .is_some_and(|first| first.uuid == UIDS[1])
+                        && state.on(0).any(|c| c.phase == Phase::Open)
+                }),
+                sometimes("the owner has two sessions", |_, state| {
+                    state.on(0).filter(|c| c.phase == Phase::Open).count() == 2
+                }),
+                sometimes(
+                    "an instance without sessions keeps its owner",
+                    |_, state| {
+                        state.on(0).next().is_none() && state.contexts[0].record.owner().is_some()
+                    },
+                ),
+                sometimes("a panicked instance keeps its owner", |_, state| {
+                    state.contexts[0].panicked && state.contexts[0].record.owner().is_some()
+                }),
+                sometimes("a TA panics at its first open", |_, state| {
+                    state.contexts[0].panicked && state.contexts[0].record.owner().is_none()
+                }),
+                sometimes("after a reload somebody else is the owner", |_, state| {
+                    let Context { first, before, .. } = state.contexts[0];
+                    first.is_some() && before.is_some() && first != before
+                }),
+                sometimes("the instances have different owners", |_, state| {
+                    let [a, b] = state.contexts.map(|context| context.first);
+                    a.is_some() && b.is_some() && a != b
+                }),
+                sometimes(
+                    "no process is the client of a session any more",
+                    |_, state| {
+                        state.sessions.iter().any(|c| {
+                            c.identity.login == Login::USER
+                                && UIDS.iter().position(|uid| *uid == c.identity.uuid)
+                                    != Some(state.uids[0])
+                                && state.uids[0] == state.uids[1]
+                        })
+                    },
+                ),
+            ]);
+        }
+        properties
+    }
+}
+
+fn always(name: &'static str, holds: fn(&System, &State) -> bool) -> Property<System> {
+    Property::always(name, holds)
+}
+
+fn sometimes(name: &'static str, holds: fn(&System, &State) -> bool) -> Property<System> {
+    Property::sometimes(name, holds)
+}
+
+impl System {
+    /// What the rules say of an open, by the history and not by the record.
+    fn rules(
+        &self,
+        state: &State,
+        instance: usize,
+        caller: Identity,
+        attested: bool,
+    ) -> Result<Opening, Refusal> {
+        let binding = self.bindings[instance];
+        let mut opening = state.on(instance).filter(|c| c.phase == Phase::Opening);
+        match state.contexts[instance].first {
+            _ if binding == Binding::Unbound => Ok(Opening::Go),
+            _ if !attested => Err(Refusal::Unattested),
+            _ if binding == Binding::ByHeader && caller.login == Login::PUBLIC => {
+                Err(Refusal::Anonymous)
+            }
+            Some(owner) if owner != caller => Err(Refusal::NotTheOwner),
+            None if opening.any(|c| c.identity != caller) => Ok(Opening::Wait),
+            _ => Ok(Opening::Go),
+        }
+    }
+}
+
+fn explore(bindings: [Binding; 2], sessions: usize, attests: &'static [bool]) {
+    let system = System {
+        bindings,
+        sessions,
+        attests,
+    };
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let checker = system.checker().threads(threads).spawn_bfs().join();
+    checker.assert_properties();
+    assert!(checker.is_done(), "not all of it");
+    println!(
+        "{bindings:?}, {sessions} sessions, attested {attests:?}: {} states, at most {} steps away",
+        checker.unique_state_count(),
+        checker.max_depth()
+    );
+}
+
+#[test]
+fn two_bound_instances() {
+    explore([Binding::ByHeader; 2], 3, &[true]);
+}
+
+#[test]
+fn one_by_its_header_one_by_the_image() {
+    explore([Binding::ByHeader, Binding::ByImage], 3, &[true]);
+}
+
+#[test]
+fn one_bound_one_not_under_drivers_of_both_kinds() {
+    explore([Binding::ByHeader, Binding::Unbound], 2, &[false, true]);
+}
