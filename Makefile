@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Everything happens in the build root: see scripts/in-root for the root and mk/main.mk for the rules.
 
-.PHONY: all test test-suite test-full mutants-system configs clean help
-all test test-suite test-full mutants-system configs:
+.PHONY: all test test-suite test-full mutants-system verify configs clean help
+all test test-suite test-full mutants-system verify configs:
 	@scripts/build $@
 
 clean:
@@ -14,6 +14,7 @@ help:
 	@echo 'make test-suite the whole regression suite on stock, bound and both mixes: ten minutes'
 	@echo 'make test-full  the whole regression suite in every configuration: hours'
 	@echo 'make mutants-system  bring back bugs, one at a time, and see what catches them: an hour'
+	@echo 'make verify     every state of the policy, and every way to break it a little: ten minutes'
 	@echo 'make configs    build these: other cores, kernels of our own'
 	@echo 'make clean      remove build/'
 	@echo 'Run it:         scripts/qemu-run.sh (see --help)'

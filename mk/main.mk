@@ -55,4 +55,5 @@ include mk/configs.mk
 include mk/suite.mk
 include mk/mutants.mk
 include mk/rng.mk
+include mk/verify.mk
 -include mk/test.mk

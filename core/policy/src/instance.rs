@@ -326,6 +326,26 @@ mod tests {
     }
 
     #[test]
+    fn nobody_settles_the_open_of_another() {
+        let [mut a, mut b, mut outsider] = [session(Login::USER, 1); 3];
+        let mut instance = Instance::new();
+        let mut other = Instance::new();
+        instance.begin_open(&mut a, Binding::ByHeader);
+        instance.begin_open(&mut b, Binding::ByHeader);
+        let begun = instance;
+        assert!(!other.end_open(&mut a, true), "begun elsewhere");
+        assert_eq!(other, Instance::new());
+        assert!(!instance.end_open(&mut outsider, true), "never began");
+        assert_eq!(instance, begun);
+        assert!(instance.end_open(&mut a, false));
+        let settled = instance;
+        assert!(!instance.end_open(&mut a, true), "settled twice");
+        assert_eq!(instance, settled);
+        assert!(instance.end_open(&mut b, true));
+        assert_eq!(instance.owner(), Some(b.client()));
+    }
+
+    #[test]
     fn a_refused_open_cannot_begin() {
         let mut instance = owned_by(&session(Login::USER, 1), Binding::ByHeader);
         let before = instance;

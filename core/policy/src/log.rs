@@ -101,6 +101,27 @@ mod tests {
     }
 
     #[test]
+    fn however_long_the_quiet_was() {
+        let exhausted = LogBudget {
+            second: 0,
+            suppressed: 3,
+            spent: BURST,
+        };
+        for (quiet, regained) in [
+            (1, 1),
+            (9, 9),
+            (10, 10),
+            (11, 10),
+            (256, 10),
+            (u32::MAX, 10),
+        ] {
+            let (budget, line) = exhausted.take(quiet);
+            assert_eq!(line, Some(3), "{quiet}");
+            assert_eq!(budget.spent, BURST - regained + 1, "{quiet}");
+        }
+    }
+
+    #[test]
     fn the_clock_may_go_back_and_counters_may_fill() {
         let budget = LogBudget {
             second: u32::MAX,

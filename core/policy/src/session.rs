@@ -3,7 +3,7 @@
 use crate::Refusal;
 use client_binding_abi::{Claim, ClientUuid, Identity, Login, Operation};
 
-const ATTESTED: u32 = 1 << 0;
+const ATTESTED: u32 = 1;
 const OPENING: u32 = 1 << 1;
 
 /// The client of one session, written before the session can be found (B14) and
