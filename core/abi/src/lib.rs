@@ -293,6 +293,29 @@ mod tests {
         }
     }
 
+    /// Upstream hands out capabilities from bit 0 up, and had TA flags up to bit 13.
+    #[test]
+    fn our_bits_are_high_and_single() {
+        for bit in [
+            OPTEE_SMC_SEC_CAP_CLIENT_BINDING,
+            OPTEE_FFA_SEC_CAP_CLIENT_BINDING,
+            TA_FLAG_CLIENT_BOUND,
+        ] {
+            assert_eq!(bit, 0x4000_0000);
+        }
+        let words = [OPTEE_MSG_LOGIN_ATTESTED, OPTEE_MSG_LOGIN_RELEASE];
+        assert_eq!(words, [0x8000_0000_0000_0000, 0x4000_0000_0000_0000]);
+    }
+
+    #[test]
+    fn a_login_with_uuid_keeps_what_was_sent() {
+        for login in Login::NORMAL_WORLD {
+            let decoded = claim(login.0.into()).decode(Operation::Invoke).unwrap();
+            let anonymous = [Login::PUBLIC, Login::REE_KERNEL].contains(&login);
+            assert_eq!(decoded.identity.uuid == UUID, !anonymous, "{login:?}");
+        }
+    }
+
     #[test]
     fn a_login_without_uuid_drops_what_was_sent() {
         for login in [Login::PUBLIC, Login::REE_KERNEL] {
