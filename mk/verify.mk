@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # make verify: why the decision can be trusted, with figures. Minutes, and more packages than make test needs.
 
-# Every state of a small system (core/policy/tests/states.rs), then every way to break policy and ABI a little: a mutant that
-# no test notices is printed and fails. The other tests do, without the states.
+# Every state of a small system (core/policy/tests/states.rs); every order in which cores count refusals; every way to break policy
+# and ABI a little: a mutant that no test notices is printed and fails. The other tests do, without the states.
 CARGO_MUTANTS := $(B)/tools/bin/cargo-mutants
 $(CARGO_MUTANTS):
 	@$(STEP) cargo-mutants cargo install --locked --quiet --root $(B)/tools --target-dir $(B)/target-tools cargo-mutants --version 27.1.0
@@ -11,5 +11,6 @@ $(CARGO_MUTANTS):
 .PHONY: verify
 verify: $(CARGO_MUTANTS)
 	cargo test --locked --quiet -p client-binding-policy --test states -- --nocapture
+	RUSTFLAGS='--cfg loom' cargo test --locked --quiet --release --target-dir $(B)/target-loom -p client-binding-policy --test interleavings
 	cd core/policy && $(CARGO_MUTANTS) mutants --no-shuffle -o $(B)/mutants -- --locked --lib --test naive_model
 	cd core/abi && $(CARGO_MUTANTS) mutants --no-shuffle -o $(B)/mutants-abi -- --locked --lib

@@ -10,10 +10,9 @@
 #![no_std]
 
 use client_binding_policy::abi::{Claim, ClientUuid, Identity, Login, Operation};
-use client_binding_policy::{Binding, Instance, LogBudget, Opening, Refusal, Session};
+use client_binding_policy::{Binding, Instance, Opening, Refusal, RefusalLog, Session};
 use core::ffi::c_char;
 use core::mem::{align_of, offset_of, size_of};
-use core::sync::atomic::{AtomicU64, Ordering};
 
 mod panic;
 
@@ -152,8 +151,7 @@ pub extern "C" fn client_binding_reason(verdict: u32) -> *const c_char {
         .as_ptr()
 }
 
-static REFUSALS: AtomicU64 = AtomicU64::new(0);
-static LOG_BUDGET: AtomicU64 = AtomicU64::new(0);
+static REFUSALS: RefusalLog = RefusalLog::new();
 
 /// Counts a refusal at `second` of the system time. True if it may be logged; then
 /// `count` is the number of refusals since boot and `suppressed` how many went unlogged before it.
@@ -163,21 +161,8 @@ pub extern "C" fn client_binding_count_refusal(
     count: &mut u64,
     suppressed: &mut u32,
 ) -> bool {
-    *count = REFUSALS.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-    let mut word = LOG_BUDGET.load(Ordering::Relaxed);
-    loop {
-        let (next, line) = LogBudget::from_word(word).take(second);
-        match LOG_BUDGET.compare_exchange_weak(
-            word,
-            next.to_word(),
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        ) {
-            Ok(_) => {
-                *suppressed = line.unwrap_or(0).into();
-                return line.is_some();
-            }
-            Err(current) => word = current,
-        }
-    }
+    let refusal = REFUSALS.count(second);
+    *count = refusal.count;
+    *suppressed = refusal.line.unwrap_or(0).into();
+    refusal.line.is_some()
 }

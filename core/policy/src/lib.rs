@@ -14,7 +14,7 @@ mod session;
 
 pub use client_binding_abi as abi;
 pub use instance::{Binding, Instance, Opening};
-pub use log::LogBudget;
+pub use log::{Counted, LogBudget, RefusalLog};
 pub use session::Session;
 
 use abi::TeeResult;

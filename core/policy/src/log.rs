@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
+#[cfg(not(loom))]
+use core::sync::atomic::{AtomicU64, Ordering};
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicU64, Ordering};
+
 /// How many lines about refusals may be logged in a row.
 const BURST: u8 = 10;
 
@@ -57,7 +62,70 @@ impl LogBudget {
     }
 }
 
-#[cfg(test)]
+/// All refusals since boot, counted by all cores at once.
+#[derive(Debug)]
+pub struct RefusalLog {
+    count: AtomicU64,
+    budget: AtomicU64,
+}
+
+/// A refusal that was counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// Which one it is since boot, from 1.
+    pub count: u64,
+    /// How many went unlogged before it, if a line about it may be written.
+    pub line: Option<u16>,
+}
+
+#[cfg(not(loom))]
+impl Default for RefusalLog {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl RefusalLog {
+    /// Nothing was refused yet, and the budget is full.
+    #[cfg(not(loom))]
+    pub const fn new() -> Self {
+        Self {
+            count: AtomicU64::new(0),
+            budget: AtomicU64::new(0),
+        }
+    }
+
+    /// The same with a budget. Under loom, whose atomics are made at run time.
+    #[cfg(loom)]
+    pub fn with_budget(budget: LogBudget) -> Self {
+        Self {
+            count: AtomicU64::new(0),
+            budget: AtomicU64::new(budget.to_word()),
+        }
+    }
+
+    /// Counts a refusal at `second` of a clock that need not be monotonic. Waits for
+    /// nobody: a core whose exchange fails saw another one's succeed.
+    pub fn count(&self, second: u32) -> Counted {
+        // 2^64 refusals are not to be had.
+        let count = self.count.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let mut word = self.budget.load(Ordering::Relaxed);
+        loop {
+            let (next, line) = LogBudget::from_word(word).take(second);
+            match self.budget.compare_exchange_weak(
+                word,
+                next.to_word(),
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return Counted { count, line },
+                Err(current) => word = current,
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
@@ -78,6 +146,18 @@ mod tests {
         assert_eq!(line, Some(5));
         assert_eq!(budget.take(101).1, None);
         assert_eq!(budget.take(102).1, Some(0));
+    }
+
+    #[test]
+    fn refusals_are_counted_whether_logged_or_not() {
+        let log = RefusalLog::new();
+        let counted: [_; 12] = core::array::from_fn(|_| log.count(7));
+        for (i, Counted { count, line }) in counted.into_iter().enumerate() {
+            assert_eq!((count, line), (i as u64 + 1, (i < 10).then_some(0)));
+        }
+        let line = Some(2);
+        assert_eq!(RefusalLog::default().count(0).count, 1);
+        assert_eq!(log.count(8), Counted { count: 13, line });
     }
 
     #[test]
