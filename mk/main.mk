@@ -56,4 +56,5 @@ include mk/suite.mk
 include mk/mutants.mk
 include mk/rng.mk
 include mk/verify.mk
+include mk/bench.mk
 -include mk/test.mk

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Makes the calls that are counted: a thousand of each to warm up, then a thousand
+//! between marks.
+
+#![deny(unsafe_code)]
+
+mod marks;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use client_binding_bench_calls::Call;
+use client_binding_proto::Shape;
+use client_binding_proto::bench::{Command, UUID};
+use client_binding_raw::people::{OWNER, STRANGER, let_person};
+use client_binding_raw::sys::{Param, Params};
+use client_binding_raw::{Answer, Login, Session, Tee};
+
+/// Makes the calls that are counted
+///
+/// Must be started as root in a system with /dev/tee0, tee-supplicant and the bench TA,
+/// and counts nothing itself: see bench-plugin.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// What a stranger's invoke must end with: accepted (a stock core) or denied
+    #[arg(long)]
+    denied: bool,
+    /// So many calls before any is counted
+    #[arg(long, default_value_t = 1000)]
+    warm: u32,
+    /// So many are counted
+    #[arg(long, default_value_t = 1000)]
+    count: u32,
+    /// The same for those that load the TA, which take a hundred times as long
+    #[arg(long, default_value_t = 1000)]
+    warm_loads: u32,
+    /// So many of them are counted
+    #[arg(long, default_value_t = 100)]
+    count_loads: u32,
+}
+
+/// How often.
+#[derive(Clone, Copy)]
+struct Rounds {
+    warm: u32,
+    count: u32,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let rounds = Rounds {
+        warm: args.warm,
+        count: args.count,
+    };
+    let loads = Rounds {
+        warm: args.warm_loads,
+        count: args.count_loads,
+    };
+    OWNER.act()?;
+    bench(&args, rounds, loads)
+}
+
+fn bench(args: &Args, rounds: Rounds, loads: Rounds) -> Result<()> {
+    let tee = Tee::connect()?;
+    let (none, four) = (Command::Nothing, Command::NothingOfFour);
+
+    loads.each(|| {
+        let session = marks::around(Call::Load0, || open(&tee, none))?;
+        marks::around(Call::Unload, || tee.close(session)).context("close")
+    })?;
+    loads.each(|| {
+        let session = marks::around(Call::Load4, || open(&tee, four))?;
+        tee.close(session).context("close")
+    })?;
+
+    // The TA stays loaded.
+    let session = open(&tee, none)?;
+    rounds.each(|| {
+        marks::around(Call::Nothing, || ());
+        Ok(())
+    })?;
+    let accepted = Answer::is_success;
+    rounds.each(|| invoke(&tee, session, Call::Invoke0, none, accepted))?;
+    rounds.each(|| invoke(&tee, session, Call::Invoke4, four, accepted))?;
+    rounds.each(|| marks::around(Call::Cancel, || tee.cancel(session)).context("cancel"))?;
+    rounds.each(|| {
+        let second = marks::around(Call::Open0, || open(&tee, none))?;
+        marks::around(Call::Close, || tee.close(second)).context("close")
+    })?;
+    rounds.each(|| {
+        let second = marks::around(Call::Open4, || open(&tee, four))?;
+        tee.close(second).context("close")
+    })?;
+
+    // By somebody else who inherited the descriptor.
+    let expected = if args.denied {
+        Answer::is_denied
+    } else {
+        accepted
+    };
+    let_person(STRANGER, || {
+        rounds.each(|| invoke(&tee, session, Call::Stranger0, none, expected))?;
+        rounds.each(|| invoke(&tee, session, Call::Stranger4, four, expected))
+    })
+}
+
+fn open(tee: &Tee, command: Command) -> Result<Session> {
+    let opened = tee.open_with(UUID, Login::User, params(command.shape()));
+    opened.context("open")
+}
+
+#[inline(always)]
+fn invoke(
+    tee: &Tee,
+    session: Session,
+    call: Call,
+    command: Command,
+    expected: fn(Answer) -> bool,
+) -> Result<()> {
+    let params = params(command.shape());
+    let answer = marks::around(call, || tee.invoke_with(session, command.number(), params));
+    ensure!(expected(answer), "{}: {answer}", call.name());
+    Ok(())
+}
+
+/// What libteec would send: always four, some of them none.
+fn params(shape: Shape) -> Params {
+    shape.0.map(|kind| Param {
+        attr: kind as u64,
+        ..Param::default()
+    })
+}
+
+impl Rounds {
+    fn each(self, mut call: impl FnMut() -> Result<()>) -> Result<()> {
+        for _ in 0..self.warm {
+            call()?;
+        }
+        marks::arm();
+        let counted = (0..self.count).try_for_each(|_| call());
+        marks::disarm();
+        counted
+    }
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The marks: instructions that do nothing.
+#![allow(unsafe_code)]
+
+use client_binding_bench_calls::{ARM, BEGIN, Call, DISARM, END};
+
+/// The hint of that number; elsewhere than on the guest, nothing.
+macro_rules! hint {
+    ($number:expr) => {{
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: a hint that has no meaning is a nop.
+        unsafe {
+            std::arch::asm!("hint {}", const $number)
+        };
+        #[cfg(not(target_arch = "aarch64"))]
+        let _: u8 = $number;
+    }};
+}
+
+/// Makes the call between its marks.
+#[inline(always)]
+pub(crate) fn around<T>(call: Call, make: impl FnOnce() -> T) -> T {
+    macro_rules! begin {
+        ($($call:ident)*) => {
+            match call { $(Call::$call => hint!(BEGIN + Call::$call as u8),)* }
+        };
+    }
+    begin!(Nothing Invoke0 Invoke4 Stranger0 Stranger4 Cancel Open0 Open4 Close Load0 Load4 Unload);
+    let result = make();
+    hint!(END);
+    result
+}
+
+/// Counts from here on.
+pub(crate) fn arm() {
+    hint!(ARM);
+    // It happens when the machine has a pause.
+    for _ in 0..10 {
+        std::thread::yield_now();
+    }
+}
+
+/// Counts no longer.
+pub(crate) fn disarm() {
+    hint!(DISARM);
+}
