@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Everything happens in the build root: see scripts/in-root for the root and mk/main.mk for the rules.
 
-.PHONY: all test test-suite test-full mutants-system verify configs clean help
-all test test-suite test-full mutants-system verify configs:
+.PHONY: all test test-suite test-full mutants-system verify configs bench bench-update clean help
+all test test-suite test-full mutants-system verify configs bench:
 	@scripts/build $@
+
+# The repository is read-only in the build root.
+bench-update:
+	@scripts/build bench-update
+	cp build/bench/counts.txt host/bench/counts.txt
 
 clean:
 	@scripts/in-root --clean
@@ -15,6 +20,8 @@ help:
 	@echo 'make test-full  the whole regression suite in every configuration: hours'
 	@echo 'make mutants-system  bring back bugs, one at a time, and see what catches them: an hour'
 	@echo 'make verify     every state of the policy, and every way to break it a little: ten minutes'
+	@echo 'make bench      count what a call costs, stock and bound, over five boots: five minutes'
+	@echo 'make bench-update  let one boot say which counts stand'
 	@echo 'make configs    build these: other cores, kernels of our own'
 	@echo 'make clean      remove build/'
 	@echo 'Run it:         scripts/qemu-run.sh (see --help)'

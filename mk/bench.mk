@@ -12,5 +12,13 @@ $(BENCH)/.plugin: $(call cargo-sources,host/bench-calls host/bench-plugin host/b
 	@$(STEP) bench-plugin scripts/build-bench $(@D) plugin
 	@touch $@
 
-.PHONY: bench bench-files
+.PHONY: bench bench-files bench-update check-bench
 bench-files: boot-files $(addprefix $(BENCH)/,.program .ta .plugin)
+
+# Five boots must say the same; one is enough to see a rise.
+bench: bench-files
+	@scripts/bench --boots 5
+bench-update: bench-files
+	@scripts/bench --update
+check-bench: bench-files
+	scripts/bench

@@ -5,9 +5,9 @@
 //! It writes, when the machine is off, for each call of [`Call`]
 //!
 //! - `calls NAME TOTAL TIMES`: that many calls took that many instructions;
-//! - `run NAME ADDRESS COUNT TIMES`: where those of the most frequent total were: COUNT
-//!   instructions from ADDRESS on, each executed so often. Of calls that differ in
-//!   nothing but where, the most frequent counts.
+//! - `run NAME TOTAL ADDRESS COUNT TIMES`, for totals that a quarter of the calls had:
+//!   where the instructions were: COUNT of them from ADDRESS on, each executed so often.
+//!   Of calls that differ in nothing but that, the most frequent count.
 //!
 //! An instruction that faults is counted, and again when it is repeated.
 
@@ -44,7 +44,7 @@ struct Counter {
 struct Profile {
     total: u64,
     times: u64,
-    /// Slot and count. Known from the second such call on: few of the rest are worth it.
+    /// Slot and count. Where there are many, they are kept from the second such call on.
     counts: Vec<(usize, u64)>,
 }
 
@@ -138,13 +138,14 @@ impl Counter {
             (slot, count).hash(&mut hasher);
         }
         let profiles = self.calls.entry(call).or_default();
+        let few = profiles.len() < 64;
         let profile = profiles.entry(hasher.finish()).or_insert(Profile {
             total,
             times: 0,
             counts: Vec::new(),
         });
         profile.times += 1;
-        if profile.times == 2 {
+        if profile.counts.is_empty() && (few || profile.times == 2) {
             let counts = counts.iter().copied().enumerate();
             profile.counts = counts.filter(|(_, count)| *count > 0).collect();
         }
@@ -160,13 +161,13 @@ impl Counter {
             for (total, times) in &totals {
                 let _ = writeln!(text, "calls {} {total} {times}", call.name());
             }
-            let most = totals.iter().max_by_key(|(_, times)| **times);
-            let profile = profiles
-                .values()
-                .filter(|profile| most.is_some_and(|(total, _)| profile.total == *total))
-                .max_by_key(|profile| profile.times);
-            for (address, count, times) in self.runs(profile) {
-                let _ = writeln!(text, "run {} {address:x} {count} {times}", call.name());
+            let all: u64 = totals.values().sum();
+            for (total, _) in totals.iter().filter(|(_, times)| **times * 4 >= all) {
+                let same = profiles.values().filter(|profile| profile.total == *total);
+                for (address, count, times) in self.runs(same.max_by_key(|profile| profile.times)) {
+                    let call = call.name();
+                    let _ = writeln!(text, "run {call} {total} {address:x} {count} {times}");
+                }
             }
         }
         text

@@ -1,2 +1,281 @@
-//! Placeholder.
-fn main() {}
+// SPDX-License-Identifier: BSD-2-Clause
+//! Says what client binding costs: instructions of each call on the stock system and on
+//! ours, where they are, and whether there are more than there were.
+
+#![forbid(unsafe_code)]
+
+mod places;
+mod run;
+mod standing;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use client_binding_bench_calls::Call;
+use comfy_table::{CellAlignment, Table, presets};
+use places::{Layer, Places};
+use run::{Counts, Run};
+use standing::Standing;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Says what client binding costs
+///
+/// Exit status: 0 nothing rose, 1 something did, or boots differ, 2 the files cannot be
+/// read.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// The counts that stand
+    #[arg(long)]
+    standing: PathBuf,
+    /// Write what was measured there instead of comparing
+    #[arg(long)]
+    update: bool,
+    /// Where everything was built
+    #[arg(long)]
+    build: PathBuf,
+    /// Folders of one boot of each system: stock.counts, stock.symbols, bound.counts,
+    /// bound.symbols
+    #[arg(required = true)]
+    boots: Vec<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match report(&Args::parse()) {
+        Ok(complaints) if complaints.is_empty() => ExitCode::SUCCESS,
+        Ok(complaints) => {
+            for complaint in complaints {
+                println!("{complaint}");
+            }
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("bench-report: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// One system: its boots, and the first of them with its instructions at their places.
+struct System {
+    boots: Vec<Run>,
+    counts: BTreeMap<Call, Counts>,
+}
+
+fn system(args: &Args, name: &str) -> Result<System> {
+    let mut boots = Vec::new();
+    for boot in &args.boots {
+        boots.push(Run::read(&boot.join(format!("{name}.counts")))?);
+    }
+    let symbols = args.boots[0].join(format!("{name}.symbols"));
+    let places = Places::read(&args.build, name, &symbols)?;
+    let counts = Call::ALL
+        .iter()
+        .filter_map(|call| Some((*call, boots[0].counts(*call, &places)?)))
+        .collect();
+    Ok(System { boots, counts })
+}
+
+fn report(args: &Args) -> Result<Vec<String>> {
+    let (stock, bound) = (system(args, "stock")?, system(args, "bound")?);
+    let nothing = |system: &System| system.counts.get(&Call::Nothing).map(Counts::total);
+    ensure!(
+        (nothing(&stock), nothing(&bound)) == (Some(0), Some(0)),
+        "between two marks there is something"
+    );
+    println!("{}\n", totals(&stock, &bound));
+    println!("{}\n", layers(&stock, &bound));
+    println!("{}\n", added_by_layer(&stock, &bound));
+    println!("{}\n", added_by_symbol(&stock, &bound));
+    let size = |name: &str| -> Result<i64> {
+        let file = args.build.join("optee").join(name).join("core/tee.bin");
+        let size = file
+            .metadata()
+            .with_context(|| file.display().to_string())?;
+        Ok(size.len() as i64)
+    };
+    let size = size("bound")? - size("stock")?;
+    println!("tee.bin grows by {size} octets.");
+
+    let mut complaints = Vec::new();
+    for (name, system) in [("stock", &stock), ("bound", &bound)] {
+        complaints.extend(unequal(name, system));
+    }
+    let measured = Standing::new(&stock.counts, &bound.counts, size);
+    if args.update {
+        measured.write(&args.standing)?;
+    } else {
+        complaints.extend(measured.compare(&Standing::read(&args.standing)?, &args.standing));
+    }
+    if complaints.is_empty() {
+        println!(
+            "The same in each of {} boots, and nothing rose.",
+            args.boots.len()
+        );
+    }
+    Ok(complaints)
+}
+
+/// Whether each boot says the same.
+fn unequal(name: &str, system: &System) -> Vec<String> {
+    let calls = Call::ALL.iter().filter_map(|call| {
+        let modes: Vec<_> = system.boots.iter().map(|boot| boot.mode(*call)).collect();
+        (modes.windows(2).any(|pair| pair[0] != pair[1])).then(|| {
+            format!(
+                "{} on {name} differs from boot to boot: {modes:?}",
+                call.name()
+            )
+        })
+    });
+    calls.collect()
+}
+
+fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(header);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn signed(number: i64) -> String {
+    if number == 0 {
+        "0".into()
+    } else {
+        format!("{number:+}")
+    }
+}
+
+/// A row for each call: what it takes.
+fn totals(stock: &System, bound: &System) -> Table {
+    let mut table = table([
+        "instructions of a call",
+        "stock",
+        "min",
+        "max",
+        "bound",
+        "min",
+        "max",
+        "added",
+        "%",
+    ]);
+    for call in Call::ALL.iter().filter(|call| **call != Call::Nothing) {
+        let [a, b] = [stock, bound].map(|system| system.boots[0].typical(*call));
+        let (Some(a), Some(b)) = (a, b) else { continue };
+        let added = b.number as i64 - a.number as i64;
+        let about = |typical: &run::Typical| match typical.is_mode {
+            true => typical.number.to_string(),
+            false => format!("~{}", typical.number),
+        };
+        table.add_row([
+            call.title().into(),
+            about(&a),
+            a.min.to_string(),
+            a.max.to_string(),
+            about(&b),
+            b.min.to_string(),
+            b.max.to_string(),
+            signed(added),
+            format!("{:+.2}", added as f64 * 100.0 / a.number as f64),
+        ]);
+    }
+    table
+}
+
+/// The round trip of an empty invoke, layer by layer.
+fn layers(stock: &System, bound: &System) -> Table {
+    let mut table = table(["an empty invoke, by layer", "stock", "bound", "added"]);
+    let of = |system: &System, layer| {
+        let counts = system.counts.get(&Call::Invoke0);
+        counts.map_or(0, |counts| counts.of(layer)) as i64
+    };
+    for layer in Layer::ALL {
+        let (a, b) = (of(stock, layer), of(bound, layer));
+        table.add_row([
+            layer.title().into(),
+            a.to_string(),
+            b.to_string(),
+            signed(b - a),
+        ]);
+    }
+    table
+}
+
+/// The calls that have a mode on both systems.
+fn exact<'a>(stock: &'a System, bound: &'a System) -> Vec<(Call, &'a Counts, &'a Counts)> {
+    let calls = stock
+        .counts
+        .iter()
+        .filter(|(call, _)| **call != Call::Nothing);
+    let both = calls.filter_map(|(call, a)| Some((*call, a, bound.counts.get(call)?)));
+    both.collect()
+}
+
+fn added_by_layer(stock: &System, bound: &System) -> Table {
+    let mut table = table([
+        "added, by layer",
+        "program",
+        "Linux",
+        "driver",
+        "TF-A",
+        "OP-TEE",
+        "TA",
+        "all",
+    ]);
+    for (call, a, b) in exact(stock, bound) {
+        let added = Layer::ALL.map(|layer| b.of(layer) as i64 - a.of(layer) as i64);
+        let row = std::iter::once(call.title().to_owned())
+            .chain(added.map(signed))
+            .chain([signed(added.iter().sum())]);
+        table.add_row(row);
+    }
+    table
+}
+
+/// Where the added ones are: functions in rows, calls in columns.
+fn added_by_symbol(stock: &System, bound: &System) -> Table {
+    // A stranger's calls end early, which says nothing about what was added.
+    let mut calls = exact(stock, bound);
+    calls.retain(|(call, ..)| !matches!(call, Call::Stranger0 | Call::Stranger4));
+    let mut rows = BTreeMap::<_, Vec<i64>>::new();
+    for (column, (_, a, b)) in calls.iter().enumerate() {
+        for (sign, counts) in [(-1, a), (1, b)] {
+            for (place, number) in &counts.0 {
+                let row = rows.entry(place).or_insert_with(|| vec![0; calls.len()]);
+                row[column] += sign * *number as i64;
+            }
+        }
+    }
+    let mut rows: Vec<_> = rows.into_iter().collect();
+    rows.retain(|(_, row)| row.iter().any(|number| *number != 0));
+    rows.sort_by_key(|((layer, _), row)| {
+        let most = row.iter().map(|number| number.abs()).max();
+        (*layer, std::cmp::Reverse(most))
+    });
+    let mut table = Table::new();
+    let titles = calls.iter().map(|(call, ..)| call.name());
+    table
+        .load_preset(presets::NOTHING)
+        .set_header(["added, by function", ""].into_iter().chain(titles));
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    for ((layer, name), row) in rows {
+        let cells = row.into_iter().map(|number| match number {
+            0 => String::new(),
+            number => signed(number),
+        });
+        table.add_row(
+            [layer.title().to_owned(), name.clone()]
+                .into_iter()
+                .chain(cells),
+        );
+    }
+    table
+}
+
+fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).with_context(|| path.display().to_string())
+}

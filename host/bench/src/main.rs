@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Makes the calls that are counted: a thousand of each to warm up, then a thousand
-//! between marks.
+//! between marks, and fewer of those that load the TA.
 
 #![deny(unsafe_code)]
 
@@ -31,11 +31,11 @@ struct Args {
     /// So many are counted
     #[arg(long, default_value_t = 1000)]
     count: u32,
-    /// The same for those that load the TA, which take a hundred times as long
-    #[arg(long, default_value_t = 1000)]
+    /// The same for those that load the TA, which take hundreds of times as long
+    #[arg(long, default_value_t = 10)]
     warm_loads: u32,
     /// So many of them are counted
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 20)]
     count_loads: u32,
 }
 
