@@ -103,6 +103,12 @@ calls! {
 }
 
 impl Call {
+    /// Whether it takes the same in each boot. What loads a TA or unloads it depends on
+    /// the random place that the TA got and on what the heap looks like.
+    pub const fn repeats(self) -> bool {
+        !matches!(self, Self::Load0 | Self::Load4 | Self::Unload)
+    }
+
     /// The call of that name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|call| call.name() == name)

@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod chart;
 mod places;
 mod run;
 mod standing;
@@ -32,6 +33,9 @@ struct Args {
     /// Write what was measured there instead of comparing
     #[arg(long)]
     update: bool,
+    /// Draw an empty invoke there, as SVG
+    #[arg(long)]
+    chart: Option<PathBuf>,
     /// Where everything was built
     #[arg(long)]
     build: PathBuf,
@@ -85,7 +89,11 @@ fn report(args: &Args) -> Result<Vec<String>> {
         "between two marks there is something"
     );
     println!("{}\n", totals(&stock, &bound));
-    println!("{}\n", layers(&stock, &bound));
+    let layers = layers(&stock, &bound);
+    println!("{}\n", layer_table(&layers));
+    if let Some(path) = &args.chart {
+        chart::draw(path, &layers)?;
+    }
     println!("{}\n", added_by_layer(&stock, &bound));
     println!("{}\n", added_by_symbol(&stock, &bound));
     let size = |name: &str| -> Result<i64> {
@@ -117,18 +125,20 @@ fn report(args: &Args) -> Result<Vec<String>> {
     Ok(complaints)
 }
 
-/// Whether each boot says the same.
+/// Whether each boot says the same of what repeats.
 fn unequal(name: &str, system: &System) -> Vec<String> {
-    let calls = Call::ALL.iter().filter_map(|call| {
+    let mut complaints = Vec::new();
+    for call in Call::ALL {
         let modes: Vec<_> = system.boots.iter().map(|boot| boot.mode(*call)).collect();
-        (modes.windows(2).any(|pair| pair[0] != pair[1])).then(|| {
-            format!(
+        let differs = modes.windows(2).any(|pair| pair[0] != pair[1]);
+        if call.repeats() && (differs || modes.contains(&None)) {
+            complaints.push(format!(
                 "{} on {name} differs from boot to boot: {modes:?}",
                 call.name()
-            )
-        })
-    });
-    calls.collect()
+            ));
+        }
+    }
+    complaints
 }
 
 fn table<const N: usize>(header: [&str; N]) -> Table {
@@ -184,20 +194,26 @@ fn totals(stock: &System, bound: &System) -> Table {
     table
 }
 
-/// The round trip of an empty invoke, layer by layer.
-fn layers(stock: &System, bound: &System) -> Table {
-    let mut table = table(["an empty invoke, by layer", "stock", "bound", "added"]);
+/// The round trip of an empty invoke, layer by layer: stock, bound.
+fn layers(stock: &System, bound: &System) -> Vec<(Layer, u64, u64)> {
     let of = |system: &System, layer| {
         let counts = system.counts.get(&Call::Invoke0);
-        counts.map_or(0, |counts| counts.of(layer)) as i64
+        counts.map_or(0, |counts| counts.of(layer))
     };
-    for layer in Layer::ALL {
-        let (a, b) = (of(stock, layer), of(bound, layer));
+    let layers = Layer::ALL.into_iter();
+    layers
+        .map(|layer| (layer, of(stock, layer), of(bound, layer)))
+        .collect()
+}
+
+fn layer_table(layers: &[(Layer, u64, u64)]) -> Table {
+    let mut table = table(["an empty invoke, by layer", "stock", "bound", "added"]);
+    for (layer, a, b) in layers {
         table.add_row([
             layer.title().into(),
             a.to_string(),
             b.to_string(),
-            signed(b - a),
+            signed(*b as i64 - *a as i64),
         ]);
     }
     table

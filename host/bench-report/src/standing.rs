@@ -20,7 +20,7 @@ impl Standing {
         size: i64,
     ) -> Self {
         let mut added = BTreeMap::new();
-        for (call, a) in stock {
+        for (call, a) in stock.iter().filter(|(call, _)| call.repeats()) {
             let Some(b) = bound.get(call) else { continue };
             for layer in Layer::ALL {
                 let number = b.of(layer) as i64 - a.of(layer) as i64;
