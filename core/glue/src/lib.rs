@@ -68,6 +68,16 @@ pub extern "C" fn client_binding_session_check(
     operation: u32,
     claim: Option<&Claim>,
 ) -> u32 {
+    match claim {
+        Some(claim) if session.recognizes(claim) => CLIENT_BINDING_GO,
+        _ => check_the_rest(session, operation, claim),
+    }
+}
+
+/// Apart, because every call from the normal world pays for what is above.
+#[cold]
+#[inline(never)]
+fn check_the_rest(session: &Session, operation: u32, claim: Option<&Claim>) -> u32 {
     let Some(operation) = Operation::from_number(operation) else {
         return Refusal::Malformed as u32;
     };
