@@ -9,6 +9,7 @@ all test test-suite test-full mutants-system verify configs bench:
 bench-update:
 	@scripts/build bench-update
 	cp build/bench/counts.txt host/bench/counts.txt
+	cp build/bench/invoke.svg docs/invoke.svg
 
 clean:
 	@scripts/in-root --clean

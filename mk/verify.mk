@@ -8,9 +8,13 @@ $(CARGO_MUTANTS):
 	@$(STEP) cargo-mutants cargo install --locked --quiet --root $(B)/tools --target-dir $(B)/target-tools cargo-mutants --version 27.1.0
 	@rm -rf $(B)/target-tools
 
+# A copy, to be changed in place: the sources are read-only here.
+MUTATED := $(B)/mutants-src
 .PHONY: verify
+verify: export CARGO_TARGET_DIR := $(B)/target-mutants
 verify: $(CARGO_MUTANTS)
 	cargo test --locked --quiet -p client-binding-policy --test states -- --nocapture
 	RUSTFLAGS='--cfg loom' cargo test --locked --quiet --release --target-dir $(B)/target-loom -p client-binding-policy --test interleavings
-	cd core/policy && $(CARGO_MUTANTS) mutants --no-shuffle -o $(B)/mutants -- --locked --lib --test naive_model
-	cd core/abi && $(CARGO_MUTANTS) mutants --no-shuffle -o $(B)/mutants-abi -- --locked --lib
+	rsync -a --delete --exclude=/build --exclude=/target --exclude=/.git ./ $(MUTATED)/
+	cd $(MUTATED)/core/policy && $(CARGO_MUTANTS) mutants --in-place --no-shuffle -o $(B)/mutants -- --locked --lib --test naive_model
+	cd $(MUTATED)/core/abi && $(CARGO_MUTANTS) mutants --in-place --no-shuffle -o $(B)/mutants-abi -- --locked --lib
