@@ -15,6 +15,7 @@ verify: export CARGO_TARGET_DIR := $(B)/target-mutants
 verify: $(CARGO_MUTANTS)
 	cargo test --locked --quiet -p client-binding-policy --test states -- --nocapture
 	RUSTFLAGS='--cfg loom' cargo test --locked --quiet --release --target-dir $(B)/target-loom -p client-binding-policy --test interleavings
-	rsync -a --checksum --delete --exclude=/build --exclude=/target --exclude=/.git ./ $(MUTATED)/
+	rm -rf $(MUTATED) $(CARGO_TARGET_DIR)
+	rsync -a --exclude=/build --exclude=/target --exclude=/.git ./ $(MUTATED)/
 	cd $(MUTATED)/core/policy && $(CARGO_MUTANTS) mutants --in-place --no-shuffle -o $(B)/mutants -- --locked --lib --test naive_model
 	cd $(MUTATED)/core/abi && $(CARGO_MUTANTS) mutants --in-place --no-shuffle -o $(B)/mutants-abi -- --locked --lib
