@@ -222,6 +222,20 @@ mod tests {
     }
 
     #[test]
+    fn the_short_cut_is_for_the_client_alone() {
+        for owner in Login::NORMAL_WORLD {
+            let session = Session::new(Identity::new(owner, A), true);
+            let own = claim(owner, session.client().uuid);
+            assert!(session.recognizes(&own), "{owner:?}");
+            let released = own.login | OPTEE_MSG_LOGIN_RELEASE;
+            let other = ClientUuid([1, 3]);
+            for (uuid, login) in [(own.uuid, released), (other, own.login), (own.uuid, 3)] {
+                assert!(!session.recognizes(&Claim { uuid, login }), "{owner:?}");
+            }
+        }
+    }
+
+    #[test]
     fn the_core_vouches_for_tas() {
         let client = Identity::new(Login::TRUSTED_APP, A);
         assert!(Session::new(client, false).is_attested());
