@@ -12,8 +12,14 @@ $(BENCH)/.plugin: $(call cargo-sources,host/bench-calls host/bench-plugin host/b
 	@$(STEP) bench-plugin scripts/build-bench $(@D) plugin
 	@touch $@
 
+# Cores with room for 10,000 sessions.
+CROWD_ARGS := CFG_TEE_RAM_VA_SIZE=0x00800000 CFG_CORE_HEAP_SIZE=0x00500000
+$(B)/optee/crowd-%/.built: $(B)/src/optee-%/.stamp $(B)/optee/%/.built mk/bench.mk
+	@$(STEP) optee-crowd-$* sh -c '$(call optee-make,$(B)/src/optee-$*,$(@D),$(OPTEE_ARGS_$*) $(CROWD_ARGS),$(OPTEE_BINARIES:%=$(@D)/%))'
+	@touch $@
+
 .PHONY: bench bench-files bench-update check-bench
-bench-files: boot-files $(addprefix $(BENCH)/,.program .ta .plugin)
+bench-files: boot-files $(addprefix $(BENCH)/,.program .ta .plugin) $(VARIANTS:%=$(B)/boot/flash-crowd-%.bin)
 
 # Five boots must say the same; one is enough to see a rise.
 bench: bench-files

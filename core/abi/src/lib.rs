@@ -111,6 +111,15 @@ impl ClientUuid {
             u64::from_le_bytes([i, j, k, l, m, n, o, p]),
         ])
     }
+
+    /// From a `TEE_UUID`, as its fields lie in the words of a little-endian core.
+    pub const fn from_tee_uuid([low, mid_and_high, a, b]: [u32; 4]) -> Self {
+        let mid_and_high = mid_and_high.swap_bytes().rotate_left(16);
+        Self([
+            (mid_and_high as u64) << 32 | low.swap_bytes() as u64,
+            (b as u64) << 32 | a as u64,
+        ])
+    }
 }
 
 /// A client identity (`TEE_Identity`): login method and client UUID.
@@ -246,6 +255,17 @@ mod tests {
         let words = ClientUuid::from_octets(octets).0;
         assert_eq!(words[0].to_le_bytes(), octets[..8]);
         assert_eq!(words[1].to_le_bytes(), octets[8..]);
+    }
+
+    /// 00112233-4455-6677-8899-aabbccddeeff, in both ways.
+    #[test]
+    fn the_fields_of_a_tee_uuid_are_its_octets() {
+        let octets = core::array::from_fn(|i| 0x11 * i as u8);
+        let words = [0x0011_2233, 0x6677_4455, 0xbbaa_9988, 0xffee_ddcc];
+        assert_eq!(
+            ClientUuid::from_tee_uuid(words),
+            ClientUuid::from_octets(octets)
+        );
     }
 
     #[test]

@@ -48,17 +48,25 @@ const _: () = {
     assert!(offset_of!(Claim, login) == CLIENT_BINDING_CLAIM_LOGIN);
 };
 
-/// Starts the record of a session that `client` is about to open.
+/// Starts the record of a session that a client is about to open.
 ///
+/// `uuid`: the `TEE_UUID`, word by word.
 /// `attested`: the normal world promised a claim with each later operation.
 #[no_mangle]
 pub extern "C" fn client_binding_session_init(
     session: &mut Session,
     login: u32,
-    uuid: &ClientUuid,
+    uuid: &[u32; 4],
     attested: bool,
 ) {
-    *session = Session::new(Identity::new(Login(login), *uuid), attested);
+    let uuid = ClientUuid::from_tee_uuid(*uuid);
+    *session = Session::new(Identity::new(Login(login), uuid), attested);
+}
+
+/// Whether an instance waits for the TA's answer to this open. Only the thread that opens may ask.
+#[no_mangle]
+pub extern "C" fn client_binding_session_is_opening(session: &Session) -> bool {
+    session.is_opening()
 }
 
 /// Decides an invoke, close or cancel from the normal world; `claim` is NULL if none came.

@@ -114,7 +114,7 @@ impl Instance {
                 Ok(Opening::Wait)
             };
         }
-        if self.state & OPENS == OPENS {
+        if self.state == OPENS {
             return Err(Refusal::TooManyOpens);
         }
         Ok(Opening::Go)
@@ -123,9 +123,11 @@ impl Instance {
     /// Records that `session`, which [`check_open`](Self::check_open) has just
     /// let go on under the same lock, is about to enter the TA.
     ///
-    /// For any other session this does nothing.
+    /// For any other session this does nothing, nor for an instance that has its
+    /// owner: what the TA answers changes nothing then.
     pub fn begin_open(&mut self, session: &mut Session, binding: Binding) {
         if binding == Binding::Unbound
+            || self.state & OWNED != 0
             || session.is_opening()
             || self.check_open(session, binding) != Ok(Opening::Go)
         {
@@ -280,6 +282,7 @@ mod tests {
         let mut instance = owned;
         let mut again = a;
         instance.begin_open(&mut again, Binding::ByHeader);
+        assert_eq!((instance, again), (owned, a), "there is nothing to record");
         assert!(!instance.end_open(&mut again, false), "nobody waits");
         assert_eq!(instance, owned);
     }
@@ -358,15 +361,22 @@ mod tests {
 
     #[test]
     fn the_count_of_opens_never_wraps() {
-        let a = session(Login::USER, 1);
-        let mut instance = owned_by(&a, Binding::ByHeader);
+        let [mut a, mut b] = [session(Login::USER, 1); 2];
+        let mut instance = Instance::new();
+        instance.begin_open(&mut a, Binding::ByHeader);
         instance.state |= OPENS;
         assert_eq!(
-            instance.check_open(&a, Binding::ByHeader),
+            instance.check_open(&b, Binding::ByHeader),
             Err(Refusal::TooManyOpens)
         );
         let full = instance;
-        instance.begin_open(&mut a.clone(), Binding::ByHeader);
+        instance.begin_open(&mut b, Binding::ByHeader);
         assert_eq!(instance, full);
+        assert!(instance.end_open(&mut a, true));
+        assert_eq!(
+            instance.check_open(&b, Binding::ByHeader),
+            Ok(Opening::Go),
+            "opens of the owner are not counted"
+        );
     }
 }

@@ -43,7 +43,8 @@ impl Session {
         self.state & ATTESTED != 0
     }
 
-    pub(crate) const fn is_opening(&self) -> bool {
+    /// Whether an instance waits for the TA's answer to this open.
+    pub const fn is_opening(&self) -> bool {
         self.state & OPENING != 0
     }
 

@@ -94,6 +94,8 @@ calls! {
     Open4 "open-4" "open, TA loaded, 4 parameters",
     /// The close of such a session.
     Close "close" "close, TA stays",
+    /// The first of them when there are 10,000 sessions of somebody else.
+    Crowd "crowd" "invoke, 10,000 sessions more",
     /// A first session, for which the TA is loaded.
     Load0 "load-0" "open, TA not loaded",
     /// The same with four parameters.

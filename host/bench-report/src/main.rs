@@ -33,6 +33,9 @@ struct Args {
     /// Write what was measured there instead of comparing
     #[arg(long)]
     update: bool,
+    /// Compilers and Linux; counts of others are not compared
+    #[arg(long)]
+    made_with: String,
     /// Draw an empty invoke there, as SVG
     #[arg(long)]
     chart: Option<PathBuf>,
@@ -40,7 +43,8 @@ struct Args {
     #[arg(long)]
     build: PathBuf,
     /// Folders of one boot of each system: stock.counts, stock.symbols, bound.counts,
-    /// bound.symbols
+    /// bound.symbols; the first has the same of the cores with many sessions, crowd-stock
+    /// and crowd-bound
     #[arg(required = true)]
     boots: Vec<PathBuf>,
 }
@@ -72,13 +76,22 @@ fn system(args: &Args, name: &str) -> Result<System> {
     for boot in &args.boots {
         boots.push(Run::read(&boot.join(format!("{name}.counts")))?);
     }
-    let symbols = args.boots[0].join(format!("{name}.symbols"));
-    let places = Places::read(&args.build, name, &symbols)?;
-    let counts = Call::ALL
-        .iter()
-        .filter_map(|call| Some((*call, boots[0].counts(*call, &places)?)))
-        .collect();
+    let mut counts = detail(args, name, &boots[0])?;
+    let crowd = format!("crowd-{name}");
+    let run = Run::read(&args.boots[0].join(format!("{crowd}.counts")))?;
+    counts.extend(detail(args, &crowd, &run)?);
+    boots[0].take_in(run);
     Ok(System { boots, counts })
+}
+
+/// The instructions of each call at their places.
+fn detail(args: &Args, core: &str, run: &Run) -> Result<BTreeMap<Call, Counts>> {
+    let symbols = args.boots[0].join(format!("{core}.symbols"));
+    let places = Places::read(&args.build, core, &symbols)?;
+    let calls = Call::ALL.iter();
+    Ok(calls
+        .filter_map(|call| Some((*call, run.counts(*call, &places)?)))
+        .collect())
 }
 
 fn report(args: &Args) -> Result<Vec<String>> {
@@ -110,7 +123,7 @@ fn report(args: &Args) -> Result<Vec<String>> {
     for (name, system) in [("stock", &stock), ("bound", &bound)] {
         complaints.extend(unequal(name, system));
     }
-    let measured = Standing::new(&stock.counts, &bound.counts, size);
+    let measured = Standing::new(&stock.counts, &bound.counts, size, &args.made_with);
     if args.update {
         measured.write(&args.standing)?;
     } else {
@@ -129,7 +142,16 @@ fn report(args: &Args) -> Result<Vec<String>> {
 fn unequal(name: &str, system: &System) -> Vec<String> {
     let mut complaints = Vec::new();
     for call in Call::ALL {
-        let modes: Vec<_> = system.boots.iter().map(|boot| boot.mode(*call)).collect();
+        // There is one boot with a crowd.
+        let boots = if *call == Call::Crowd {
+            1
+        } else {
+            system.boots.len()
+        };
+        let modes: Vec<_> = system.boots[..boots]
+            .iter()
+            .map(|boot| boot.mode(*call))
+            .collect();
         let differs = modes.windows(2).any(|pair| pair[0] != pair[1]);
         if call.repeats() && (differs || modes.contains(&None)) {
             complaints.push(format!(

@@ -59,6 +59,13 @@ impl Run {
         Ok(run)
     }
 
+    /// Calls that another boot counted and this one did not.
+    pub(crate) fn take_in(&mut self, other: Self) {
+        for (call, totals) in other.totals {
+            self.totals.entry(call).or_insert(totals);
+        }
+    }
+
     /// What most calls took. A close gives OP-TEE's random numbers a moment in time, and
     /// every second one stirs what was collected, so no total has a majority there: the
     /// lowest that a quarter of the calls had. A call that is longer than the time

@@ -9,8 +9,8 @@ mod marks;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use client_binding_bench_calls::Call;
-use client_binding_proto::Shape;
 use client_binding_proto::bench::{Command, UUID};
+use client_binding_proto::{STATS, Shape};
 use client_binding_raw::people::{OWNER, STRANGER, let_person};
 use client_binding_raw::sys::{Param, Params};
 use client_binding_raw::{Answer, Login, Session, Tee};
@@ -37,6 +37,9 @@ struct Args {
     /// So many of them are counted
     #[arg(long, default_value_t = 20)]
     count_loads: u32,
+    /// Count nothing but invokes while so many other sessions are open
+    #[arg(long, value_name = "SESSIONS")]
+    crowd: Option<u32>,
 }
 
 /// How often.
@@ -56,8 +59,24 @@ fn main() -> Result<()> {
         warm: args.warm_loads,
         count: args.count_loads,
     };
+    if let Some(sessions) = args.crowd {
+        return crowd(sessions, rounds);
+    }
     OWNER.act()?;
     bench(&args, rounds, loads)
+}
+
+/// A look-up in the core goes through the sessions in their order: the one that is used is the last.
+fn crowd(sessions: u32, rounds: Rounds) -> Result<()> {
+    let others = Tee::connect()?;
+    for number in 0..sessions {
+        let opened = others.open(STATS, Login::User);
+        opened.with_context(|| format!("session {number} of the crowd"))?;
+    }
+    OWNER.act()?;
+    let (tee, none) = (Tee::connect()?, Command::Nothing);
+    let session = open(&tee, none)?;
+    rounds.each(|| invoke(&tee, session, Call::Crowd, none, Answer::is_success))
 }
 
 fn bench(args: &Args, rounds: Rounds, loads: Rounds) -> Result<()> {

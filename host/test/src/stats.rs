@@ -2,7 +2,7 @@
 //! What OP-TEE's own statistics PTA says of instances, sessions and memory.
 
 use anyhow::{Context, Result, ensure};
-use client_binding_proto::{Param as Kind, Shape, TaUuid};
+use client_binding_proto::{Param as Kind, STATS, Shape, TaUuid};
 use client_binding_raw::sys::{Param, SharedMemory};
 use client_binding_raw::{Login, Session, Tee};
 use std::collections::BTreeMap;
@@ -11,10 +11,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-pub(crate) const STATS: TaUuid = TaUuid {
-    text: "d96a5b40-e2c7-b1af-8794-1002a5d5c61b",
-    octets: *uuid::uuid!("d96a5b40-e2c7-b1af-8794-1002a5d5c61b").as_bytes(),
-};
 const ALLOCATIONS: u32 = 1;
 const INSTANCES: u32 = 3;
 const HEAP: u64 = 1;

@@ -150,6 +150,9 @@ impl Identity {
     }
 }
 
+/// The pseudo TA that tells of instances and memory (`CFG_TA_STATS`); it takes sessions from anybody.
+pub const STATS: TaUuid = TaUuid::new("d96a5b40-e2c7-b1af-8794-1002a5d5c61b");
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use crate::bench::{Bench, Seat, flavour, visit};
 use crate::world::{CLIENTS, OWNER, STRANGER, let_person};
 use anyhow::{Context, Result, ensure};
 use client_binding_proto::probe::{Command, Flavour, Kind, words};
-use client_binding_proto::{Param as ParamKind, TaUuid, vault, vault_c};
+use client_binding_proto::{Param as ParamKind, STATS, TaUuid, vault, vault_c};
 use client_binding_raw::sys::{Param, Params};
 use client_binding_raw::{Answer, Login, Tee};
 use nix::errno::Errno;
@@ -244,8 +244,6 @@ fn served_together(bench: &Bench) -> Result<Option<String>> {
     }
     Ok(Some(format!("{refused} of 16 refused")))
 }
-
-const STATS: TaUuid = crate::stats::STATS;
 
 /// The TEE's time, a command of the statistics PTA without side effect.
 fn time(tee: &Tee, session: client_binding_raw::Session) -> Answer {
