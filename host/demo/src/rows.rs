@@ -6,6 +6,7 @@ use client_binding_client::{Client, Error, Login, Origin, Param};
 use client_binding_demo_rows::{Outcome, Row};
 use client_binding_identity::Principal;
 use client_binding_proto::{Identity, TaUuid, relay, vault, vault_c, whoami};
+use client_binding_raw::code::TEE_ERROR_BAD_PARAMETERS;
 use client_binding_raw::people::{CLIENTS, Line, OWNER, Person, Process, STRANGER, let_person};
 use client_binding_raw::{self as raw, Answer, Session, Tee, app, sys};
 use nix::errno::Errno;
@@ -82,8 +83,6 @@ impl fmt::Display for OwnerRefused {
 impl std::error::Error for OwnerRefused {}
 
 const EINVAL: Answer = Answer::Kernel(Errno::EINVAL as i32);
-/// `TEE_ERROR_BAD_PARAMETERS`
-const BAD_PARAMETERS: u32 = 0xffff_0006;
 
 fn raw_login(login: Login) -> raw::Login {
     match login {
@@ -137,7 +136,7 @@ impl Owned {
         let tee = Tee::connect()?;
         let session = match tee.open(whoami::UUID, raw_login(login)) {
             // A driver that does not know it, or a core.
-            Err(answer) if answer == EINVAL || answer.code() == Some(BAD_PARAMETERS) => {
+            Err(answer) if answer == EINVAL || answer.code() == Some(TEE_ERROR_BAD_PARAMETERS) => {
                 log_in(&tee, whoami::UUID, Login::User)?
             }
             result => result.context("open session")?,

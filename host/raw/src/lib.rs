@@ -5,6 +5,7 @@
 #![deny(unsafe_code)]
 
 pub mod app;
+pub mod code;
 pub mod people;
 pub mod sys;
 mod tee;

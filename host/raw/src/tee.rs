@@ -2,6 +2,7 @@
 //! The TEE as the kernel offers it: whoever holds the descriptor may ask, sessions
 //! are numbers, and nothing asks who is calling. libteec keeps its descriptor to itself.
 
+use crate::code::*;
 use crate::sys::{self, Invoke, OpenSession, Param, Params, SharedMemory};
 use anyhow::Context;
 use client_binding_proto::{Identity, Shape, TaUuid};
@@ -10,11 +11,6 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
-const TEE_SUCCESS: u32 = 0;
-const TEE_ERROR_ACCESS_DENIED: u32 = 0xffff_0001;
-const TEE_ERROR_CANCEL: u32 = 0xffff_0002;
-const TEE_ORIGIN_TEE: u32 = 3;
 
 /// A connection to the TEE.
 #[derive(Debug)]
@@ -117,20 +113,20 @@ impl fmt::Display for Answer {
             TEE_SUCCESS => return f.write_str("success"),
             TEE_ERROR_ACCESS_DENIED => "access denied",
             TEE_ERROR_CANCEL => "cancelled",
-            0xffff_0000 => "generic error",
-            0xffff_0006 => "bad parameters",
-            0xffff_0008 => "not found",
-            0xffff_000c => "out of memory",
-            0xffff_000d => "busy",
-            0xffff_000e => "communication failed",
-            0xffff_3024 => "the TA is dead",
+            TEE_ERROR_GENERIC => "generic error",
+            TEE_ERROR_BAD_PARAMETERS => "bad parameters",
+            TEE_ERROR_ITEM_NOT_FOUND => "not found",
+            TEE_ERROR_OUT_OF_MEMORY => "out of memory",
+            TEE_ERROR_BUSY => "busy",
+            TEE_ERROR_COMMUNICATION => "communication failed",
+            TEE_ERROR_TARGET_DEAD => "the TA is dead",
             _ => "error",
         };
         let by = match origin {
-            1 => "the client's API",
-            2 => "the way to the TEE",
+            TEE_ORIGIN_API => "the client's API",
+            TEE_ORIGIN_COMMS => "the way to the TEE",
             TEE_ORIGIN_TEE => "the TEE",
-            4 => "the TA",
+            TEE_ORIGIN_TRUSTED_APP => "the TA",
             _ => "nobody known",
         };
         write!(f, "{text} ({ret:#x}), by {by}")

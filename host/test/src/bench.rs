@@ -7,6 +7,7 @@ use crate::world::{OWNER, Person};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use client_binding_proto::probe::{Command, Flavour, Kind, Opening};
 use client_binding_proto::{Identity, Param as ParamKind};
+use client_binding_raw::code::TEE_ERROR_TARGET_DEAD;
 use client_binding_raw::sys::{Param, Params};
 use client_binding_raw::{Answer, Login, Session, Tee};
 use client_binding_test::Stack;
@@ -232,7 +233,7 @@ pub(crate) fn ask(tee: &Tee, session: Session) -> Answer {
 
 /// The TA panicked.
 pub(crate) fn died(answer: Answer) -> Result<()> {
-    let dead = answer.code() == Some(0xffff_3024);
+    let dead = answer.code() == Some(TEE_ERROR_TARGET_DEAD);
     ensure!(dead, "a panic should have been the answer, not: {answer}");
     Ok(())
 }

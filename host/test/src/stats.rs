@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use client_binding_proto::{Param as Kind, STATS, Shape, TaUuid};
+use client_binding_raw::code::TEE_ERROR_ITEM_NOT_FOUND;
 use client_binding_raw::sys::{Param, SharedMemory};
 use client_binding_raw::{Login, Session, Tee};
 use std::collections::BTreeMap;
@@ -15,7 +16,6 @@ const ALLOCATIONS: u32 = 1;
 const INSTANCES: u32 = 3;
 const HEAP: u64 = 1;
 const TA_RAM: u64 = 3;
-const NOT_FOUND: u32 = 0xffff_0008;
 
 /// `struct pta_stats_alloc`: a name, a sum, six numbers.
 const ALLOCATION_SIZE: usize = 64;
@@ -104,7 +104,7 @@ impl Stats {
         params[0] = self.room.param(Kind::MemOut);
         let answer = self.tee.invoke_with(self.session, INSTANCES, params);
         let size = match answer.values() {
-            Err(answer) if answer.code() == Some(NOT_FOUND) => 0,
+            Err(answer) if answer.code() == Some(TEE_ERROR_ITEM_NOT_FOUND) => 0,
             values => values.context("statistics of TAs (CFG_TA_STATS)")?[0].1 as usize,
         };
         ensure!(size % INSTANCE_SIZE == 0, "TA statistics of {size} octets");

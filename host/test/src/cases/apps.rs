@@ -11,6 +11,9 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use client_binding_identity::{Measurement, Principal};
 use client_binding_proto::TaUuid;
 use client_binding_proto::probe::{Flavour, Kind};
+use client_binding_raw::code::{
+    TEE_ERROR_BAD_PARAMETERS, TEE_ORIGIN_TEE, TEE_ORIGIN_TRUSTED_APP, TEE_SUCCESS,
+};
 use client_binding_raw::{Answer, Login, Session, Tee, app, sys};
 use client_binding_test::Stack;
 use nix::errno::Errno;
@@ -670,10 +673,9 @@ fn seat(bench: &Bench, bound: bool, login: Login) -> Result<Option<Seat>> {
     let missing = if !bench.stack.has_bound_driver() {
         Answer::Kernel(Errno::EINVAL as i32)
     } else if bench.stack == Stack::StockCore && login == Login::Process {
-        // TEE_ERROR_BAD_PARAMETERS
         Answer::Tee {
-            ret: 0xffff_0006,
-            origin: 3,
+            ret: TEE_ERROR_BAD_PARAMETERS,
+            origin: TEE_ORIGIN_TEE,
             values: [(0, 0); 4],
         }
     } else {
@@ -949,8 +951,8 @@ pub(crate) fn serve_orders() -> ExitCode {
                         Ok(session) => {
                             tee.close(session)?;
                             Answer::Tee {
-                                ret: 0,
-                                origin: 4,
+                                ret: TEE_SUCCESS,
+                                origin: TEE_ORIGIN_TRUSTED_APP,
                                 values: [(0, 0); 4],
                             }
                         }

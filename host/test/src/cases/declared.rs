@@ -10,6 +10,7 @@ use crate::world::{CLIENTS, MEMBER, OWNER, Person, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, ensure};
 use client_binding_proto::probe::{Command, DECLARED, Kind};
 use client_binding_proto::{TaUuid, vault_c};
+use client_binding_raw::code::{TEE_ERROR_ACCESS_DENIED, TEE_ORIGIN_TRUSTED_APP};
 use client_binding_raw::{Answer, Login, Session, Tee};
 use client_binding_test::Stack;
 
@@ -141,12 +142,11 @@ fn refused_by_ta(bench: &Bench, answer: Answer) -> Result<()> {
     if !bench.verifies() {
         return bench.attacked(answer);
     }
-    // TEE_ERROR_ACCESS_DENIED, TEE_ORIGIN_TRUSTED_APP
     let refused = matches!(
         answer,
         Answer::Tee {
-            ret: 0xffff_0001,
-            origin: 4,
+            ret: TEE_ERROR_ACCESS_DENIED,
+            origin: TEE_ORIGIN_TRUSTED_APP,
             ..
         }
     );

@@ -9,13 +9,12 @@ use crate::supplicant;
 use crate::world::{OWNER, Process, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, bail, ensure};
 use client_binding_proto::probe::{Command, Flavour, Kind, Opening, REFUSED};
+use client_binding_raw::code::{TEE_ERROR_BUSY, TEE_ERROR_OUT_OF_MEMORY, TEE_ORIGIN_TRUSTED_APP};
 use client_binding_raw::{Answer, Login, Tee};
 use nix::sys::signal::{Signal, kill};
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
-
-const OUT_OF_MEMORY: u32 = 0xffff_000c;
 
 pub(super) const CASES: &[Case] = &[
     Case::service(
@@ -102,7 +101,7 @@ pub(super) const CASES: &[Case] = &[
                     Err(answer) if ta.kind != Kind::Single => answer,
                     // One session at a time.
                     Err(answer) => {
-                        ensure!(answer.code() == Some(0xffff_000d), "{answer}");
+                        ensure!(answer.code() == Some(TEE_ERROR_BUSY), "{answer}");
                         seat.command(Command::Panic, 0)
                     }
                     Ok(_) => bail!("it opened"),
@@ -289,7 +288,7 @@ fn refuse(tee: &Tee, ta: &Flavour) -> Result<()> {
     match tee.open_with(ta.uuid, Login::User, opening(Opening::Refuse, 0)) {
         Err(Answer::Tee {
             ret: REFUSED,
-            origin: 4,
+            origin: TEE_ORIGIN_TRUSTED_APP,
             ..
         }) => Ok(()),
         other => bail!("the TA should have refused, not {other:?}"),
@@ -381,7 +380,10 @@ fn all_sessions(bench: &Bench) -> Result<Option<String>> {
             }
             ensure!(sessions.len() < 20_000, "there is no end");
         };
-        ensure!(error.code() == Some(OUT_OF_MEMORY), "the end is: {error}");
+        ensure!(
+            error.code() == Some(TEE_ERROR_OUT_OF_MEMORY),
+            "the end is: {error}"
+        );
         // With a little room again the TEE goes on; without any, it may have to end a TA.
         for session in sessions.drain(sessions.len() - 8..) {
             seat.tee.close(session)?;
@@ -414,7 +416,10 @@ fn all_instances(bench: &Bench) -> Result<Option<String>> {
                 Err(error) => break error,
             }
         };
-        ensure!(error.code() == Some(OUT_OF_MEMORY), "the end is: {error}");
+        ensure!(
+            error.code() == Some(TEE_ERROR_OUT_OF_MEMORY),
+            "the end is: {error}"
+        );
         ensure!(count > 4, "only {count} instances");
         ensure!(most == 0 || count == most, "{most}, then {count}");
         most = count;

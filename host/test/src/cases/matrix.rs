@@ -6,6 +6,7 @@ use crate::bench::{Bench, Seat, ask, evict, flavour};
 use crate::world::{LEAVER, MEMBER, OWNER, STRANGER, let_person};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use client_binding_proto::probe::{Command, Kind};
+use client_binding_raw::code::TEE_ERROR_BUSY;
 use client_binding_raw::{Answer, Login, Tee};
 use client_binding_test::matrix::{CLIENTS, Caller, Cell, Deed, Method, Ruling, cells, ruling};
 use nix::errno::Errno;
@@ -200,7 +201,7 @@ fn check(answer: Answer, expected: Ruling) -> Result<()> {
     let as_expected = match expected {
         Ruling::Done => answer.is_success(),
         Ruling::Denied => answer.is_denied(),
-        Ruling::Busy => answer.code() == Some(0xffff_000d),
+        Ruling::Busy => answer.code() == Some(TEE_ERROR_BUSY),
         Ruling::NotInGroup => answer == Answer::Kernel(Errno::EPERM as i32),
         Ruling::NoOwner => false,
     };

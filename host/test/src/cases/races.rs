@@ -6,7 +6,11 @@ use crate::bench::{Bench, Seat, ask, flavour, opening, released};
 use crate::stats::Stats;
 use crate::world::{OWNER, Person, Process, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, anyhow, ensure};
-use client_binding_proto::probe::{Command, FLAVOURS, Flavour, Kind, Opening};
+use client_binding_proto::probe::{Command, FLAVOURS, Flavour, Kind, Opening, REFUSED};
+use client_binding_raw::code::{
+    TEE_ERROR_ACCESS_DENIED, TEE_ERROR_BAD_PARAMETERS, TEE_ERROR_BUSY, TEE_ERROR_CANCEL,
+    TEE_ERROR_OUT_OF_MEMORY, TEE_ERROR_TARGET_DEAD,
+};
 use client_binding_raw::{Answer, Login, Session, Tee, sys};
 use nix::errno::Errno;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -159,7 +163,7 @@ fn judge_open(bench: &Bench, how: Opening, answers: &[Answer], won: &mut [u32; 2
         // of the other with it, if it shares the instance.
         Opening::Refuse | Opening::Panic => {
             ensure!(!first.is_success(), "it should not have opened");
-            let dead = how == Opening::Panic && second.code() == Some(0xffff_3024);
+            let dead = how == Opening::Panic && second.code() == Some(TEE_ERROR_TARGET_DEAD);
             let shared = dead && !bench.verifies();
             ensure!(second.is_success() || shared, "the other one lost, too");
         }
@@ -234,8 +238,8 @@ fn close_invoke(bench: &Bench) -> Result<Option<String>> {
         seat.close()?;
         let (before, answer): (u32, Answer) = other.finish()?;
         // Linux has forgotten the session, or the TEE has.
-        let gone =
-            answer == Answer::Kernel(Errno::EINVAL as i32) || answer.code() == Some(0xffff_0006);
+        let gone = answer == Answer::Kernel(Errno::EINVAL as i32)
+            || answer.code() == Some(TEE_ERROR_BAD_PARAMETERS);
         ensure!(gone, "the end was: {answer}");
         served += before;
     }
@@ -315,10 +319,15 @@ fn changing_thread(bench: &Bench) -> Result<Option<String>> {
 /// What a thread of the storm may see, beside success.
 fn is_weather(answer: Answer) -> bool {
     match answer {
-        // Denied; out of memory, busy, dead, cancelled; the session is gone.
         Answer::Tee { ret, .. } => matches!(
             ret,
-            0xffff_0001 | 0xffff_0002 | 0xffff_0006 | 0xffff_000c | 0xffff_000d | 0xffff_3024
+            TEE_ERROR_ACCESS_DENIED
+                | TEE_ERROR_CANCEL
+                // The session is gone.
+                | TEE_ERROR_BAD_PARAMETERS
+                | TEE_ERROR_OUT_OF_MEMORY
+                | TEE_ERROR_BUSY
+                | TEE_ERROR_TARGET_DEAD
         ),
         Answer::Kernel(errno) => errno == Errno::EINVAL as i32,
     }
@@ -417,7 +426,7 @@ fn bluster(tee: &Tee, random: &mut fastrand::Rng, bound: bool) -> Result<()> {
     let session = match tee.open_with(ta.uuid, Login::User, opening(how, 0)) {
         Ok(session) => session,
         Err(answer) => {
-            let refused = how == Opening::Refuse && answer.code() == Some(0xffff_000f);
+            let refused = how == Opening::Refuse && answer.code() == Some(REFUSED);
             ensure!(refused || is_weather(answer), "open: {answer}");
             return Ok(());
         }

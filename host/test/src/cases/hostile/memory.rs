@@ -11,12 +11,13 @@ use client_binding_policy::abi::{
     OPTEE_MSG_LOGIN_ATTESTED as ATTESTED, OPTEE_MSG_LOGIN_RELEASE as RELEASE,
 };
 use client_binding_proto::vault_c;
+use client_binding_raw::code::TEE_ERROR_BAD_PARAMETERS;
 
 /// What the data page is registered as.
 const COOKIE: u64 = 0x7e57_0001;
 /// Both commands answer without an origin.
 const FINE: Answer = Answer::Tee(0, POISON);
-const UNKNOWN: Answer = Answer::Tee(BAD_PARAMETERS, POISON);
+const UNKNOWN: Answer = Answer::Tee(TEE_ERROR_BAD_PARAMETERS, POISON);
 
 /// Runs something with the data page registered.
 fn registered(world: &World, play: impl FnOnce() -> Result<()>) -> Result<()> {

@@ -7,6 +7,7 @@ use client_binding_policy::abi::{
     ClientUuid, Login, OPTEE_MSG_LOGIN_ATTESTED as ATTESTED, OPTEE_MSG_LOGIN_RELEASE as RELEASE,
 };
 use client_binding_proto::{vault_c, whoami};
+use client_binding_raw::code::TEE_ERROR_BAD_PARAMETERS;
 use client_binding_raw::{self as raw, Tee};
 
 const TA: Login = Login::TRUSTED_APP;
@@ -237,7 +238,7 @@ pub(super) fn numbers(world: &World) -> Result<()> {
 
 pub(super) fn other_commands(world: &World) -> Result<()> {
     /// Registering answers without an origin.
-    const REFUSED: Answer = Answer::Tee(BAD_PARAMETERS, POISON);
+    const REFUSED: Answer = Answer::Tee(TEE_ERROR_BAD_PARAMETERS, POISON);
     let (claim, memory) = (world.owner.claim(), [TMEM[1] | NONCONTIG, 0, 64, 1]);
     let meta = [memory[0] | META, 0, 64, 1];
     world.play(rows! {
@@ -288,7 +289,7 @@ pub(super) fn releases(world: &World) -> Result<()> {
     let command = whoami::Command::WhoAmI;
     let answer = tee.invoke(session, command.number(), command.shape(), 0);
     ensure!(
-        answer.code() == Some(BAD_PARAMETERS),
+        answer.code() == Some(TEE_ERROR_BAD_PARAMETERS),
         "behind its back: {answer}"
     );
     Ok(())

@@ -5,6 +5,10 @@ use anyhow::{Context, Result, ensure};
 use client_binding_identity::Principal;
 use client_binding_policy::abi::{ClientUuid, Login, OPTEE_MSG_LOGIN_RELEASE as RELEASE};
 use client_binding_proto::{TaUuid, whoami};
+use client_binding_raw::code::{
+    TEE_ERROR_ACCESS_DENIED, TEE_ERROR_BAD_PARAMETERS, TEE_ERROR_ITEM_NOT_FOUND,
+    TEE_ERROR_SECURITY, TEE_ORIGIN_TEE, TEE_ORIGIN_TRUSTED_APP, TEE_SUCCESS,
+};
 use client_binding_raw::sys::{self, SharedMemory};
 use client_binding_raw::{self as raw, Session, Tee};
 use client_binding_test::Stack;
@@ -70,19 +74,18 @@ pub(super) enum Answer {
 
 /// What stands in result and origin before.
 pub(super) const POISON: u32 = 0x5a5a_5a5a;
-pub(super) const BAD_PARAMETERS: u32 = 0xffff_0006;
 /// Refused.
-pub(super) const DENIED: Answer = Answer::Tee(0xffff_0001, 3);
+pub(super) const DENIED: Answer = Answer::Tee(TEE_ERROR_ACCESS_DENIED, TEE_ORIGIN_TEE);
 /// Malformed, or no such session.
-pub(super) const BAD: Answer = Answer::Tee(BAD_PARAMETERS, 3);
-pub(super) const NOT_FOUND: Answer = Answer::Tee(0xffff_0008, 3);
-pub(super) const SECURITY: Answer = Answer::Tee(0xffff_000f, 3);
+pub(super) const BAD: Answer = Answer::Tee(TEE_ERROR_BAD_PARAMETERS, TEE_ORIGIN_TEE);
+pub(super) const NOT_FOUND: Answer = Answer::Tee(TEE_ERROR_ITEM_NOT_FOUND, TEE_ORIGIN_TEE);
+pub(super) const SECURITY: Answer = Answer::Tee(TEE_ERROR_SECURITY, TEE_ORIGIN_TEE);
 /// Success, from the core.
-pub(super) const DONE: Answer = Answer::Tee(0, 3);
+pub(super) const DONE: Answer = Answer::Tee(TEE_SUCCESS, TEE_ORIGIN_TEE);
 /// Success, from the TA.
-pub(super) const SERVED: Answer = Answer::Tee(0, 4);
+pub(super) const SERVED: Answer = Answer::Tee(TEE_SUCCESS, TEE_ORIGIN_TRUSTED_APP);
 /// The TA was entered, and does not like the parameters.
-pub(super) const REACHED: Answer = Answer::Tee(BAD_PARAMETERS, 4);
+pub(super) const REACHED: Answer = Answer::Tee(TEE_ERROR_BAD_PARAMETERS, TEE_ORIGIN_TRUSTED_APP);
 pub(super) const EBADADDR: Answer = Answer::Smc(4);
 pub(super) const EBADCMD: Answer = Answer::Smc(5);
 
