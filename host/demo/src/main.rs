@@ -54,10 +54,12 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let result = match (args.ask.as_deref(), args.rows.as_slice()) {
-        (Some(numbers), _) => rows::ask_on(numbers),
-        (None, []) => play(Row::ALL),
-        (None, rows) => play(rows),
+    if let Some(numbers) = &args.ask {
+        return rows::ask_on(numbers);
+    }
+    let result = match args.rows.as_slice() {
+        [] => play(Row::ALL),
+        rows => play(rows),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,21 +8,18 @@ use client_binding_identity::Principal;
 use client_binding_proto::{Identity, TaUuid, relay, vault, vault_c, whoami};
 use client_binding_raw::code::TEE_ERROR_BAD_PARAMETERS;
 use client_binding_raw::people::{CLIENTS, Line, OWNER, Person, Process, STRANGER, let_person};
-use client_binding_raw::{self as raw, Answer, Session, Tee, app, sys};
+use client_binding_raw::program::{self, Program};
+use client_binding_raw::{self as raw, Answer, Session, Tee, sys};
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
-use nix::unistd::{Uid, geteuid, getpid, seteuid};
+use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs;
 use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -267,59 +264,19 @@ fn group_lost() -> Result<Ending> {
     owned.judge(answer)
 }
 
-/// A copy of this program, one octet longer: it does the same, and it is another.
-struct OtherProgram(PathBuf);
-
-impl OtherProgram {
-    fn new() -> Result<Self> {
-        // Where there is fs-verity.
-        let path = Path::new("/clients").join(format!("other-program-{}", getpid()));
-        let mut octets = fs::read("/proc/self/exe")?;
-        octets.push(b'\n');
-        fs::write(&path, octets).context("cannot copy myself")?;
-        let other = Self(path);
-        fs::set_permissions(&other.0, fs::Permissions::from_mode(0o755))?;
-        app::protect(&other.0)?;
-        Ok(other)
-    }
-}
-
-impl Drop for OtherProgram {
-    fn drop(&mut self) {
-        // It's root's.
-        let _ = seteuid(Uid::from_raw(0));
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
 fn other_program() -> Result<Ending> {
-    let program = OtherProgram::new()?;
+    let other = Program::other()?;
     let owned = Owned::best(Login::UserApplication)?;
     let answer = let_person(OWNER, || {
-        // libteec opens the device without O_CLOEXEC; we have to ask for that.
-        fcntl(&owned.tee, FcntlArg::F_SETFD(FdFlag::empty()))?;
-        let output = Command::new(&program.0)
-            .arg("--ask")
-            .arg(owned.tee.as_fd().as_raw_fd().to_string())
-            .arg(owned.session.0.to_string())
-            .output()
-            .context("cannot execute the other program")?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        serde_json::from_slice(&output.stdout)
-            .map_err(|_| anyhow!("the other program said: {said}"))
+        program::said(program::heir(&other.0, "--ask", &owned.tee, owned.session)?)
     })?;
     owned.judge(answer)
 }
 
 /// What the other program does.
-pub(crate) fn ask_on(numbers: &[u32]) -> Result<()> {
-    let &[fd, session] = numbers else {
-        bail!("two numbers")
-    };
-    let tee = Tee::from(sys::inherited_fd(fd.try_into()?)?);
-    let answer = ask(&tee, Session(session), whoami::Command::WhoAmI.number());
-    println!("{}", serde_json::to_string(&answer)?);
-    Ok(())
+pub(crate) fn ask_on(numbers: &[u32]) -> ExitCode {
+    let who_am_i = whoami::Command::WhoAmI.number();
+    program::on_inherited(numbers, |tee, session| ask(tee, session, who_am_i))
 }
 
 fn fork_child() -> Result<Ending> {

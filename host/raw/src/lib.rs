@@ -7,6 +7,7 @@
 pub mod app;
 pub mod code;
 pub mod people;
+pub mod program;
 pub mod sys;
 mod tee;
 

@@ -30,6 +30,11 @@ pub const OWNER: Person = Person {
     uid: 1000,
     groups: &[1000, CLIENTS],
 };
+/// Who can become everybody.
+pub const ROOT: Person = Person {
+    uid: 0,
+    groups: &[0],
+};
 /// Whose they are not.
 pub const STRANGER: Person = Person {
     uid: 1001,

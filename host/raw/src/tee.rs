@@ -7,10 +7,11 @@ use crate::sys::{self, Invoke, OpenSession, Param, Params, SharedMemory};
 use anyhow::Context;
 use client_binding_proto::{Identity, Shape, TaUuid};
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// A connection to the TEE.
 #[derive(Debug)]
@@ -203,6 +204,13 @@ impl Tee {
     /// Closes a session.
     pub fn close(&self, session: Session) -> nix::Result<()> {
         sys::close_session(self.as_fd(), session.0)
+    }
+
+    /// Lets programs inherit the descriptor. libteec opens the device without `O_CLOEXEC`; we have to
+    /// ask for that.
+    pub fn inheritable(&self) -> nix::Result<RawFd> {
+        fcntl(self, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        Ok(self.as_fd().as_raw_fd())
     }
 
     /// Memory that the TEE can reach, too.

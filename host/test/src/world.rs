@@ -2,7 +2,7 @@
 //! The people of the suite.
 
 pub(crate) use client_binding_raw::people::{
-    CLIENTS, Line, OWNER, Person, Process, STRANGER, let_person,
+    CLIENTS, Line, OWNER, Person, Process, ROOT, STRANGER, let_person,
 };
 
 /// Another user in the owner's group.
@@ -14,9 +14,4 @@ pub(crate) const MEMBER: Person = Person {
 pub(crate) const LEAVER: Person = Person {
     uid: OWNER.uid,
     groups: &[OWNER.uid],
-};
-/// Who can become all of them.
-pub(crate) const ROOT: Person = Person {
-    uid: 0,
-    groups: &[0],
 };

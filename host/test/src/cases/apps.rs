@@ -2,9 +2,7 @@
 //! Applications and processes: what else of the same user is somebody else.
 
 use super::Case;
-use super::travel::{
-    close_in_program, in_namespace, in_program, inheritable, invoke_in_program, myself,
-};
+use super::travel::{close_in_program, in_namespace, in_program, invoke_in_program};
 use crate::bench::{Bench, Seat, ask, flavour, visit};
 use crate::world::{CLIENTS, MEMBER, OWNER, Person, Process, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -14,6 +12,7 @@ use client_binding_proto::probe::{Flavour, Kind};
 use client_binding_raw::code::{
     TEE_ERROR_BAD_PARAMETERS, TEE_ORIGIN_TEE, TEE_ORIGIN_TRUSTED_APP, TEE_SUCCESS,
 };
+use client_binding_raw::program::{DISK, Program, copy, myself};
 use client_binding_raw::{Answer, Login, Session, Tee, app, sys};
 use client_binding_test::Stack;
 use nix::errno::Errno;
@@ -32,8 +31,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 use std::thread;
 
-/// Where there is fs-verity.
-const DISK: &str = "/clients";
 /// Kernels with `CONFIG_CHECKPOINT_RESTORE` have it.
 const LAST_PID: &str = "/proc/sys/kernel/ns_last_pid";
 
@@ -234,7 +231,7 @@ pub(super) const CASES: &[Case] = &[
                 chown(&program.0, Some(OWNER.uid), None)?;
                 let login = login(&seat);
                 // The client opens another session on this descriptor, and ends.
-                inheritable(&seat.tee)?;
+                seat.tee.inheritable()?;
                 let mut agent = Agent::start(&program.0, OWNER)?;
                 let session = agent.open_on(&seat.tee, login)?;
                 drop(agent);
@@ -538,25 +535,6 @@ pub(crate) fn become_application() -> Result<()> {
     Err(Command::new(to).args(std::env::args_os().skip(1)).exec()).context("cannot execute myself")
 }
 
-fn copy(from: &Path, to: &Path, change: bool) -> Result<()> {
-    // What is there cannot be written to.
-    let _ = fs::remove_file(to);
-    fs::copy(from, to)?;
-    if change {
-        File::options().append(true).open(to)?.write_all(b"\n")?;
-    }
-    Ok(())
-}
-
-/// With fs-verity if the original has it.
-fn copy_alike(from: &Path, to: &Path, change: bool) -> Result<()> {
-    copy(from, to, change)?;
-    match app::measure(from)? {
-        Measurement::Verity(_) => app::protect(to),
-        Measurement::Ima(_) => Ok(()),
-    }
-}
-
 /// Plays a case again in a copy of this program without fs-verity.
 pub(super) fn play_by_ima(case: &Case, bench: &Bench, seen: &str) -> Result<String> {
     if let Measurement::Ima(_) = app::measure(&myself()?)? {
@@ -601,43 +579,6 @@ pub(crate) fn play_as_plain_program(number: u32, stack: Stack) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(_) => ExitCode::FAILURE,
-    }
-}
-
-/// A program on the disk, for the time of a case.
-struct Program(PathBuf);
-
-impl Program {
-    fn new(name: &str, make: impl FnOnce(&Path, &Path) -> Result<()>) -> Result<Self> {
-        ROOT.act()?;
-        let path = Path::new(DISK).join(format!("{name}-{}", getpid()));
-        make(&myself()?, &path)?;
-        Ok(Self(path))
-    }
-
-    /// It does the same as this one but is another.
-    fn other() -> Result<Self> {
-        Self::new("other", |from, to| copy_alike(from, to, true))
-    }
-
-    fn same() -> Result<Self> {
-        Self::new("same", |from, to| copy_alike(from, to, false))
-    }
-
-    fn plain() -> Result<Self> {
-        Self::new("plain", |from, to| copy(from, to, false))
-    }
-
-    fn link() -> Result<Self> {
-        Self::new("link", |from, to| Ok(fs::hard_link(from, to)?))
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = ROOT.act();
-        let _ = fs::remove_file(&self.0);
-        let _ = OWNER.act();
     }
 }
 
@@ -888,7 +829,7 @@ impl Agent {
 
     /// With a session that is not its own.
     fn with(program: &Path, seat: &Seat) -> Result<Self> {
-        inheritable(&seat.tee)?;
+        seat.tee.inheritable()?;
         let mut agent = Self::start(program, OWNER)?;
         agent.take(seat)?;
         Ok(agent)

@@ -7,13 +7,11 @@ use crate::world::{CLIENTS, LEAVER, MEMBER, OWNER, Person, Process, STRANGER, le
 use anyhow::{Context, Result, anyhow, ensure};
 use client_binding_identity::Principal;
 use client_binding_proto::probe::Kind;
+use client_binding_raw::program::{self, myself};
 use client_binding_raw::{Answer, Login, Session, Tee, sys};
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{chdir, chroot, geteuid, getpid, setegid};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -268,10 +266,6 @@ fn served(bench: &Bench, act: impl Fn(&Seat) -> Result<Answer>) -> Result<Option
     Ok(Some("served".into()))
 }
 
-pub(super) fn myself() -> Result<PathBuf> {
-    Ok(fs::read_link("/proc/self/exe")?)
-}
-
 /// Another copy of this program, which changes to that user whoever executes it.
 pub(super) struct SetUserId(pub(super) PathBuf);
 
@@ -291,66 +285,29 @@ impl Drop for SetUserId {
     }
 }
 
-/// A descriptor that programs inherit. libteec opens the device without O_CLOEXEC; we have to
-/// ask for that.
-pub(super) fn inheritable(tee: &Tee) -> Result<RawFd> {
-    fcntl(tee, FcntlArg::F_SETFD(FdFlag::empty()))?;
-    Ok(tee.as_fd().as_raw_fd())
-}
-
-/// A program that inherits the descriptor.
 pub(super) fn in_program(option: &str, seat: &Seat, program: &Path) -> Result<Command> {
-    let mut command = Command::new(program);
-    command
-        .arg(option)
-        .arg(inheritable(&seat.tee)?.to_string())
-        .arg(seat.session.0.to_string());
-    Ok(command)
-}
-
-fn said_in_program<T: DeserializeOwned>(mut command: Command) -> Result<T> {
-    let output = command.output().context("cannot execute")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    serde_json::from_slice(&output.stdout).map_err(|_| anyhow!("the program said: {said}"))
+    program::heir(program, option, &seat.tee, seat.session)
 }
 
 pub(super) fn invoke_in_program(seat: &Seat, program: &Path) -> Result<Answer> {
-    said_in_program(in_program("--invoke-on", seat, program)?)
+    program::said(in_program("--invoke-on", seat, program)?)
 }
 
 pub(super) fn close_in_program(seat: &Seat, program: &Path) -> Result<nix::Result<()>> {
-    let errno: Option<i32> = said_in_program(in_program("--close-on", seat, program)?)?;
+    let errno: Option<i32> = program::said(in_program("--close-on", seat, program)?)?;
     Ok(errno.map_or(Ok(()), |errno| Err(Errno::from_raw(errno))))
 }
 
 /// What such a program does: invoke in session, on descriptor.
 pub(crate) fn invoke_on(numbers: &[u32]) -> ExitCode {
-    on_inherited(numbers, ask)
+    program::on_inherited(numbers, ask)
 }
 
 /// Or close it.
 pub(crate) fn close_on(numbers: &[u32]) -> ExitCode {
-    on_inherited(numbers, |tee, session| {
+    program::on_inherited(numbers, |tee, session| {
         tee.close(session).err().map(|errno| errno as i32)
     })
-}
-
-fn on_inherited<T: Serialize>(numbers: &[u32], act: impl FnOnce(&Tee, Session) -> T) -> ExitCode {
-    let answer = (|| -> Result<T> {
-        let [fd, session] = numbers.try_into().map_err(|_| anyhow!("two numbers"))?;
-        let tee = Tee::from(sys::inherited_fd(RawFd::try_from(fd)?)?);
-        Ok(act(&tee, Session(session)))
-    })();
-    match answer.and_then(|answer| Ok(serde_json::to_string(&answer)?)) {
-        Ok(text) => {
-            println!("{text}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
 }
 
 fn scm_rights(bench: &Bench) -> Result<Option<String>> {
