@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # make test: each check is a goal check-NAME; scripts/run-checks runs them all and counts.
 
-CHECKS := build format clippy clippy-clients clippy-tas clippy-glue host-tests shell glue \
+CHECKS := build format clippy clippy-clients clippy-tas clippy-glue host-tests coverage shell glue \
 	linux-style linux-series optee-style optee-series optee-off teec-series clients rng demo mixes suite reset bench
 T := $(B)/test
 .PHONY: test $(CHECKS:%=check-%)
@@ -26,6 +26,10 @@ check-clippy-glue: $(GLUE_SYSROOT)/.built
 		cargo clippy --release --target $(GLUE_TARGET) -p client-binding-glue --locked -- -D warnings
 check-host-tests:
 	cargo test --locked
+
+# Each region of the decision, and each way out of each condition.
+check-coverage:
+	scripts/coverage
 
 check-shell:
 	shellcheck -x $$(grep -lE '^#!/bin/(ba)?sh' scripts/* .ci/run)

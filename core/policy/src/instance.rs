@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn unbound_instances_record_nothing() {
-        let mut instance = Instance::new();
+        let mut instance = Instance::default();
         let mut a = session(Login::USER, 1);
         instance.begin_open(&mut a, Binding::Unbound);
         assert!(!instance.end_open(&mut a, true));

@@ -109,19 +109,17 @@ impl RefusalLog {
     pub fn count(&self, second: u32) -> Counted {
         // 2^64 refusals are not to be had.
         let count = self.count.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        let mut word = self.budget.load(Ordering::Relaxed);
-        loop {
-            let (next, line) = LogBudget::from_word(word).take(second);
-            match self.budget.compare_exchange_weak(
-                word,
-                next.to_word(),
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return Counted { count, line },
-                Err(current) => word = current,
-            }
-        }
+        let mut line = None;
+        let spend = |word| {
+            let (left, granted) = LogBudget::from_word(word).take(second);
+            line = granted;
+            Some(left.to_word())
+        };
+        // Never fails, because there is always something left to write.
+        let _ = self
+            .budget
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend);
+        Counted { count, line }
     }
 }
 
