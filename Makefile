@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Everything happens in the build root: see scripts/in-root for the root and mk/main.mk for the rules.
 
-.PHONY: all test test-suite test-full mutants-system verify configs bench bench-update clean help
+.PHONY: all test test-suite test-full mutants-system verify fuzz fuzz-corpus configs bench bench-update clean help
 all test test-suite test-full mutants-system verify configs bench:
 	@scripts/build $@
 
+fuzz:
+	@scripts/build fuzz $(if $(FUZZ_SECONDS),FUZZ_SECONDS=$(FUZZ_SECONDS))
+
 # The repository is read-only in the build root.
+fuzz-corpus:
+	@scripts/build fuzz-corpus
+	find core/fuzz/corpus -type f -regex '.*/[0-9a-f]*' -delete
+	cp -r build/fuzz/corpus core/fuzz/
 bench-update:
 	@scripts/build bench-update
 	cp build/bench/counts.txt host/bench/counts.txt
@@ -21,6 +28,8 @@ help:
 	@echo 'make test-full  the whole regression suite in every configuration: hours'
 	@echo 'make mutants-system  bring back bugs, one at a time, and see what catches them: an hour'
 	@echo 'make verify     every state of the policy, and every way to break it a little: ten minutes'
+	@echo 'make fuzz       look for messages that break the policy: a minute for each target, or FUZZ_SECONDS=...'
+	@echo 'make fuzz-corpus  keep the fewest inputs that reach what all that were found reach'
 	@echo 'make bench      count what a call costs, stock and bound, over five boots: five minutes'
 	@echo 'make bench-update  let one boot say which counts stand'
 	@echo 'make configs    build these: other cores, kernels of our own'

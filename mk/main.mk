@@ -55,6 +55,7 @@ include mk/configs.mk
 include mk/suite.mk
 include mk/mutants.mk
 include mk/rng.mk
+include mk/fuzz.mk
 include mk/verify.mk
 include mk/bench.mk
 -include mk/test.mk

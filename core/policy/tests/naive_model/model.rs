@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The records of the policy against a model that keeps the whole history and
+//! looks everything up in it, written from the rules and not from the code. Random
+//! histories (main.rs) and the fuzz targets (core/fuzz) go through it.
+
+use client_binding_policy::abi::{Claim, Identity, Login, OPTEE_MSG_LOGIN_RELEASE, Operation};
+use client_binding_policy::{Binding, Instance, Opening, Refusal, Session};
+
+/// What happened, in order.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    Open {
+        client: Identity,
+        attested: bool,
+    },
+    /// The TA answers the nth open that is under way.
+    Answer {
+        nth: usize,
+        opened: bool,
+    },
+    /// An operation on the nth open session.
+    Operate {
+        nth: usize,
+        operation: Operation,
+        claim: Option<Claim>,
+    },
+    /// The context goes away (only when no session is left on it).
+    Destroy,
+}
+
+#[derive(Clone)]
+pub(crate) struct ModelSession {
+    pub(crate) client: Identity,
+    pub(crate) attested: bool,
+    pub(crate) answer: Option<bool>,
+}
+
+#[derive(Default)]
+pub(crate) struct Model {
+    sessions: Vec<ModelSession>,
+}
+
+impl Model {
+    fn owner(&self) -> Option<Identity> {
+        let first = self.sessions.iter().find(|s| s.answer == Some(true));
+        first.map(|s| s.client)
+    }
+
+    fn someone_opening(&self) -> Option<Identity> {
+        let under_way = self.sessions.iter().find(|s| s.answer.is_none());
+        under_way.map(|s| s.client)
+    }
+
+    fn open(&self, client: Identity, attested: bool, binding: Binding) -> Result<Opening, Refusal> {
+        let by_a_ta = client.login == Login::TRUSTED_APP;
+        if binding == Binding::Unbound {
+            return Ok(Opening::Go); // B4, B10
+        }
+        if !attested && !by_a_ta {
+            return Err(Refusal::Unattested); // B13
+        }
+        if client.login == Login::PUBLIC && binding == Binding::ByHeader {
+            return Err(Refusal::Anonymous); // B7
+        }
+        match (self.owner(), self.someone_opening()) {
+            (Some(owner), _) if owner != client => Err(Refusal::NotTheOwner), // B3
+            (None, Some(other)) if other != client => Ok(Opening::Wait),      // B6, B14
+            _ => Ok(Opening::Go),
+        }
+    }
+
+    pub(crate) fn operate(
+        session: &ModelSession,
+        operation: Operation,
+        claim: Option<Claim>,
+    ) -> Result<(), Refusal> {
+        let Some(claim) = claim else {
+            let promised = session.attested || session.client.login == Login::TRUSTED_APP;
+            return if promised {
+                Err(Refusal::ClaimMissing)
+            } else {
+                Ok(())
+            };
+        };
+        let released = operation == Operation::Close && claim.login >> 62 == 1;
+        let word = if released {
+            claim.login - OPTEE_MSG_LOGIN_RELEASE
+        } else {
+            claim.login
+        };
+        let login = Login::NORMAL_WORLD
+            .into_iter()
+            .find(|login| u64::from(login.0) == word);
+        match login {
+            None => Err(Refusal::Malformed),
+            Some(_) if released => Ok(()), // B11
+            Some(login) => {
+                let anonymous = login == Login::PUBLIC || login == Login::REE_KERNEL;
+                let same_uuid = anonymous || claim.uuid == session.client.uuid;
+                if login == session.client.login && same_uuid {
+                    Ok(())
+                } else {
+                    Err(Refusal::NotTheClient) // B2
+                }
+            }
+        }
+    }
+}
+
+/// Lets the policy and the model go through the same history; panics where they differ.
+pub(crate) fn agree(binding: Binding, events: impl IntoIterator<Item = Event>) {
+    let mut model = Model::default();
+    let mut instance = Instance::new();
+    let mut records: Vec<Session> = Vec::new();
+
+    for event in events {
+        match event {
+            Event::Open { client, attested } => {
+                let mut session = Session::new(client, attested);
+                let verdict = instance.check_open(&session, binding);
+                assert_eq!(verdict, model.open(client, attested, binding));
+                if verdict == Ok(Opening::Go) {
+                    instance.begin_open(&mut session, binding);
+                    records.push(session);
+                    model.sessions.push(ModelSession {
+                        client,
+                        attested,
+                        answer: None,
+                    });
+                }
+            }
+            Event::Answer { nth, opened } => {
+                let open: Vec<usize> = (0..records.len())
+                    .filter(|&i| model.sessions[i].answer.is_none())
+                    .collect();
+                let Some(&i) = open.get(nth) else { continue };
+                let could_wait = binding != Binding::Unbound && model.owner().is_none();
+                model.sessions[i].answer = Some(opened);
+                let wake = instance.end_open(&mut records[i], opened);
+                assert_eq!(wake, could_wait);
+            }
+            Event::Operate {
+                nth,
+                operation,
+                claim,
+            } => {
+                let Some(record) = records.get(nth) else {
+                    continue;
+                };
+                assert_eq!(
+                    record.check(operation, claim.as_ref()),
+                    Model::operate(&model.sessions[nth], operation, claim)
+                );
+            }
+            Event::Destroy => {
+                if model.someone_opening().is_none() {
+                    model = Model::default();
+                    instance = Instance::new();
+                    records.clear();
+                }
+            }
+        }
+        let owner = model.owner().filter(|_| binding != Binding::Unbound);
+        assert_eq!(instance.owner(), owner);
+    }
+}
