@@ -7,6 +7,8 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod pta;
+
 /// Capability "the core verifies claims" in the secure world's answer to
 /// `OPTEE_SMC_EXCHANGE_CAPABILITIES`.
 ///
@@ -235,8 +237,12 @@ impl TeeResult {
     pub const ACCESS_DENIED: Self = Self(0xffff_0001);
     /// `TEE_ERROR_BAD_PARAMETERS`
     pub const BAD_PARAMETERS: Self = Self(0xffff_0006);
+    /// `TEE_ERROR_NOT_SUPPORTED`
+    pub const NOT_SUPPORTED: Self = Self(0xffff_000a);
     /// `TEE_ERROR_BUSY`
     pub const BUSY: Self = Self(0xffff_000d);
+    /// `TEE_ERROR_SHORT_BUFFER`
+    pub const SHORT_BUFFER: Self = Self(0xffff_0010);
 }
 
 #[cfg(test)]
