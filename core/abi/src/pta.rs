@@ -95,39 +95,39 @@ fn from_octets<const WORDS: usize, const SIZE: usize>(octets: &[u8; SIZE]) -> [u
 pub struct Instance {
     /// UUID of the TA.
     pub ta: ClientUuid,
-    /// Client UUID of the owner or, with [`OPENING`](Self::OPENING), of who may become it.
-    /// Nil if there is neither, or if the login method has none.
+    /// Client UUID of the owner, or of who may become it. Nil if there is neither, or if the login method has none.
     pub owner: ClientUuid,
     /// Login method to that UUID.
     pub login: Login,
+    /// Whether that is the owner: [`FREE`](Self::FREE), [`OPENING`](Self::OPENING) or [`OWNED`](Self::OWNED).
+    pub ownership: u32,
     /// Why it is bound, 0 if it is not: the number of a `Binding` of the policy.
     pub binding: u32,
+    /// `TA_FLAG_*` of its header.
+    pub ta_flags: u32,
     /// Sessions, among them those whose open is under way.
     pub sessions: u32,
-    /// The constants of this type.
-    pub flags: u32,
+    /// Bits: [`USER_TA`](Self::USER_TA), [`PANICKED`](Self::PANICKED), [`LOADING`](Self::LOADING).
+    pub state: u32,
 }
 
 impl Instance {
     /// Size of the record.
-    pub const SIZE: usize = 48;
+    pub const SIZE: usize = 56;
 
-    /// An open has succeeded: there is an owner.
-    pub const OWNED: u32 = 1;
-    /// The TA has not answered its first open yet: who opens is to be the owner.
-    pub const OPENING: u32 = 1 << 1;
+    /// Nobody's.
+    pub const FREE: u32 = 0;
+    /// The TA has not answered its first open yet; who opens will be the owner if it accepts.
+    pub const OPENING: u32 = 1;
+    /// An open has succeeded.
+    pub const OWNED: u32 = 2;
+
     /// A user TA, not a pseudo TA.
-    pub const USER_TA: u32 = 1 << 2;
-    /// `TA_FLAG_SINGLE_INSTANCE`
-    pub const SINGLE_INSTANCE: u32 = 1 << 3;
-    /// `TA_FLAG_MULTI_SESSION`
-    pub const MULTI_SESSION: u32 = 1 << 4;
-    /// `TA_FLAG_INSTANCE_KEEP_ALIVE`
-    pub const KEEP_ALIVE: u32 = 1 << 5;
+    pub const USER_TA: u32 = 1;
     /// The TA has panicked.
-    pub const PANICKED: u32 = 1 << 6;
-    /// The TA is being loaded: flags and binding are not known yet.
-    pub const LOADING: u32 = 1 << 7;
+    pub const PANICKED: u32 = 1 << 1;
+    /// The TA is being loaded; its flags and its binding are not known yet.
+    pub const LOADING: u32 = 1 << 2;
 
     /// As it goes over the wire.
     pub fn to_octets(&self) -> [u8; Self::SIZE] {
@@ -137,22 +137,25 @@ impl Instance {
             ta[1],
             owner[0],
             owner[1],
-            pair(self.login.0, self.binding),
-            pair(self.sessions, self.flags),
+            pair(self.login.0, self.ownership),
+            pair(self.binding, self.ta_flags),
+            pair(self.sessions, self.state),
         ])
     }
 
     /// As it came over the wire.
     pub fn from_octets(octets: &[u8; Self::SIZE]) -> Self {
-        let [ta0, ta1, owner0, owner1, a, b] = from_octets(octets);
-        let ((login, binding), (sessions, flags)) = (unpair(a), unpair(b));
+        let [ta0, ta1, owner0, owner1, a, b, c] = from_octets(octets);
+        let [(login, ownership), (binding, ta_flags), (sessions, state)] = [a, b, c].map(unpair);
         Self {
             ta: ClientUuid([ta0, ta1]),
             owner: ClientUuid([owner0, owner1]),
             login: Login(login),
+            ownership,
             binding,
+            ta_flags,
             sessions,
-            flags,
+            state,
         }
     }
 }
@@ -204,7 +207,7 @@ impl Denial {
     /// As it came over the wire.
     pub fn from_octets(octets: &[u8; Self::SIZE]) -> Self {
         let [first, last, first_time, last_time, ta0, ta1, a, b] = from_octets(octets);
-        let ((operation, refusal), (claim, owner)) = (unpair(a), unpair(b));
+        let [(operation, refusal), (claim, owner)] = [a, b].map(unpair);
         Self {
             first,
             last,
@@ -284,9 +287,11 @@ mod tests {
             ta: uuid_at(&octets, 0),
             owner: uuid_at(&octets, 16),
             login: Login(u32_at(&octets, 32)),
-            binding: u32_at(&octets, 36),
-            sessions: u32_at(&octets, 40),
-            flags: u32_at(&octets, 44),
+            ownership: u32_at(&octets, 36),
+            binding: u32_at(&octets, 40),
+            ta_flags: u32_at(&octets, 44),
+            sessions: u32_at(&octets, 48),
+            state: u32_at(&octets, 52),
         };
         assert_eq!(instance, expected);
         assert_eq!(instance.to_octets(), octets);
@@ -339,20 +344,11 @@ mod tests {
     }
 
     #[test]
-    fn each_flag_is_one_bit_of_its_own() {
-        let flags = [
-            Instance::OWNED,
-            Instance::OPENING,
-            Instance::USER_TA,
-            Instance::SINGLE_INSTANCE,
-            Instance::MULTI_SESSION,
-            Instance::KEEP_ALIVE,
-            Instance::PANICKED,
-            Instance::LOADING,
-        ];
-        for (bit, flag) in flags.into_iter().enumerate() {
-            assert_eq!(flag, 1 << bit);
-        }
+    fn what_is_said_of_an_instance_keeps_its_number() {
+        let ownerships = [Instance::FREE, Instance::OPENING, Instance::OWNED];
+        assert_eq!(ownerships, [0, 1, 2]);
+        let bits = [Instance::USER_TA, Instance::PANICKED, Instance::LOADING];
+        assert_eq!(bits, [1, 2, 4]);
     }
 
     /// Version 4 and variant of RFC 9562: a random one.
