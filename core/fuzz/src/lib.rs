@@ -38,12 +38,19 @@ fn session(u: &mut Unstructured<'_>) -> Result<()> {
 
     let nobody = Identity::new(Login::PUBLIC, ClientUuid::NIL);
     let mut record = Session::new(nobody, false);
-    glue::client_binding_session_init(&mut record, client.login.0, &client.uuid, attested);
+    glue::client_binding_session_init(
+        &mut record,
+        client.login.0,
+        &tee_uuid(client.uuid),
+        attested,
+    );
+    assert_eq!(record.client(), client);
     assert_eq!(glue::client_binding_session_login(&record), client.login.0);
     let session = ModelSession {
         client,
         attested,
         answer: Some(true),
+        closed: false,
     };
     while !u.is_empty() {
         let operation = *u.choose(&LATER)?;
@@ -73,6 +80,13 @@ fn session(u: &mut Unstructured<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The words of a `TEE_UUID`: a number of 32 bits, two of 16, eight octets.
+fn tee_uuid(ClientUuid([a, b]): ClientUuid) -> [u32; 4] {
+    let [mid, high] = [a >> 32, a >> 48].map(|half| u32::from((half as u16).swap_bytes()));
+    let [c, d] = [b, b >> 32].map(|word| word as u32);
+    [(a as u32).swap_bytes(), high << 16 | mid, c, d]
 }
 
 fn any_claim(u: &mut Unstructured<'_>) -> Result<Claim> {
@@ -112,8 +126,10 @@ pub fn history(octets: &[u8]) {
     let Ok(binding) = u.choose(&bindings).copied() else {
         return;
     };
+    let limit = u.int_in_range(0..=3).unwrap_or_default();
+    let limit = (limit > 0).then_some(limit);
     let events = std::iter::from_fn(|| (!u.is_empty()).then(|| event(&mut u).ok()).flatten());
-    agree(binding, events);
+    agree(binding, limit, events);
 }
 
 fn event(u: &mut Unstructured<'_>) -> Result<Event> {

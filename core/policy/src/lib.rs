@@ -3,18 +3,22 @@
 //!
 //! Pure decisions: no locks, no allocation, no panics, no `unsafe`. The caller
 //! hands in facts, holds whatever lock protects the records, and obeys the
-//! answer. Rules are cited by their numbers (B1 to B18) in `docs/decisions.md`.
+//! answer. Rules are cited by their numbers (B1 to B19) in `docs/decisions.md`.
 
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod denials;
 mod instance;
 mod log;
+mod quota;
 mod session;
 
 pub use client_binding_abi as abi;
+pub use denials::{Denials, Reader, Refused};
 pub use instance::{Binding, Instance, Opening};
 pub use log::{Counted, LogBudget, RefusalLog};
+pub use quota::Quota;
 pub use session::Session;
 
 use abi::TeeResult;
@@ -37,11 +41,13 @@ pub enum Refusal {
     Unattested = 6,
     /// More opens are under way than the record can count.
     TooManyOpens = 7,
+    /// B19: the client has as many sessions as it may have.
+    QuotaReached = 8,
 }
 
 impl Refusal {
     /// Every refusal.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Malformed,
         Self::NotTheClient,
         Self::ClaimMissing,
@@ -49,6 +55,7 @@ impl Refusal {
         Self::Anonymous,
         Self::Unattested,
         Self::TooManyOpens,
+        Self::QuotaReached,
     ];
 
     /// The refusal with this number.
@@ -61,15 +68,18 @@ impl Refusal {
             5 => Some(Self::Anonymous),
             6 => Some(Self::Unattested),
             7 => Some(Self::TooManyOpens),
+            8 => Some(Self::QuotaReached),
             _ => None,
         }
     }
 
     /// What the client is told: never more than that it was refused (B16).
+    ///
+    /// `BUSY` where the same open may succeed later: once others are settled, once a session is closed.
     pub const fn result(self) -> TeeResult {
         match self {
             Self::Malformed => TeeResult::BAD_PARAMETERS,
-            Self::TooManyOpens => TeeResult::BUSY,
+            Self::TooManyOpens | Self::QuotaReached => TeeResult::BUSY,
             Self::NotTheClient
             | Self::ClaimMissing
             | Self::NotTheOwner
@@ -88,6 +98,7 @@ impl Refusal {
             Self::Anonymous => c"PUBLIC cannot own a bound TA (B7)",
             Self::Unattested => c"normal world does not attest its clients (B13)",
             Self::TooManyOpens => c"too many opens under way",
+            Self::QuotaReached => c"the client has too many sessions (B19)",
         }
     }
 }
@@ -119,8 +130,12 @@ mod tests {
     #[test]
     fn identity_refusals_all_look_alike_to_the_client() {
         for refusal in Refusal::ALL {
-            let hidden = !matches!(refusal, Refusal::Malformed | Refusal::TooManyOpens);
-            assert_eq!(refusal.result() == TeeResult::ACCESS_DENIED, hidden);
+            let expected = match refusal {
+                Refusal::Malformed => TeeResult::BAD_PARAMETERS,
+                Refusal::TooManyOpens | Refusal::QuotaReached => TeeResult::BUSY,
+                _ => TeeResult::ACCESS_DENIED,
+            };
+            assert_eq!(refusal.result(), expected);
         }
     }
 }

@@ -104,11 +104,16 @@ impl RefusalLog {
         }
     }
 
-    /// Counts a refusal at `second` of a clock that need not be monotonic. Waits for
-    /// nobody: a core whose exchange fails saw another one's succeed.
+    /// Counts a refusal at `second` of a clock that need not be monotonic.
     pub fn count(&self, second: u32) -> Counted {
         // 2^64 refusals are not to be had.
         let count = self.count.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let line = self.line(second);
+        Counted { count, line }
+    }
+
+    /// The same for a refusal that [`Denials`](crate::Denials) counts.
+    pub fn line(&self, second: u32) -> Option<u16> {
         let mut line = None;
         let spend = |word| {
             let (left, granted) = LogBudget::from_word(word).take(second);
@@ -119,7 +124,7 @@ impl RefusalLog {
         let _ = self
             .budget
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend);
-        Counted { count, line }
+        line
     }
 }
 

@@ -10,7 +10,7 @@
 use client_binding_policy::abi::{
     Claim, ClientUuid, Identity, Login, OPTEE_MSG_LOGIN_RELEASE, Operation,
 };
-use client_binding_policy::{Binding, Instance, Opening, Refusal, Session};
+use client_binding_policy::{Binding, Instance, Opening, Quota, Refusal, Session};
 use stateright::{Checker, Model, Property};
 
 const UIDS: [ClientUuid; 2] = [ClientUuid([1, 1]), ClientUuid([1, 2])];
@@ -26,6 +26,8 @@ struct System {
     sessions: usize,
     /// What a driver may say of its opens: that claims follow, or that they don't.
     attests: &'static [bool],
+    /// How many sessions a client may have.
+    quota: Option<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -110,6 +112,22 @@ impl State {
     fn on(&self, instance: usize) -> impl Iterator<Item = &Client> {
         let on = move |client: &&Client| client.instance == instance;
         self.sessions.iter().filter(on)
+    }
+
+    /// What the policy says of one more session of that client.
+    fn check_quota(&self, client: Identity, limit: u32) -> Result<(), Refusal> {
+        let mut quota = Quota::new(limit);
+        let opener = Session::new(client, true);
+        self.sessions
+            .iter()
+            .for_each(|other| quota.note(&opener, &other.record));
+        quota.check()
+    }
+
+    /// Those of a client, whatever has become of them.
+    fn sessions_of(&self, client: Identity) -> usize {
+        let its = |c: &&Client| c.identity == client;
+        self.sessions.iter().filter(its).count()
     }
 
     /// Lets a client open, wait or go, as the policy says.
@@ -218,6 +236,10 @@ impl Model for System {
                 attested,
             } => {
                 let identity = state.identity(process, login);
+                let allowed = |limit| state.check_quota(identity, limit).is_ok();
+                if !self.quota.is_none_or(allowed) {
+                    return None;
+                }
                 let client = Client {
                     record: Session::new(identity, attested),
                     instance,
@@ -393,6 +415,42 @@ impl Model for System {
                 },
             ),
         ];
+        if self.quota.is_some() {
+            properties.extend([
+                always("B19: nobody has more than it may have", |system, state| {
+                    everybody().all(|client| {
+                        let sessions = state.sessions_of(client) as u32;
+                        system.quota.is_none_or(|limit| sessions <= limit)
+                    })
+                }),
+                always("B19: who has less may have one more", |system, state| {
+                    everybody().all(|client| {
+                        let sessions = state.sessions_of(client) as u32;
+                        system.quota.is_none_or(|limit| {
+                            state.check_quota(client, limit).is_ok() == (sessions < limit)
+                        })
+                    })
+                }),
+                sometimes(
+                    "one client has all it may have, another one more",
+                    |system, state| {
+                        let [a, b] = UIDS.map(|uid| Identity::new(Login::USER, uid));
+                        system.quota == Some(state.sessions_of(a) as u32)
+                            && state.sessions_of(b) > 0
+                    },
+                ),
+                sometimes("PUBLIC has all it may have", |system, state| {
+                    let public = Identity::new(Login::PUBLIC, ClientUuid::NIL);
+                    system.quota == Some(state.sessions_of(public) as u32)
+                }),
+                sometimes("sessions of a dead TA fill a quota", |system, state| {
+                    let user = Identity::new(Login::USER, UIDS[0]);
+                    system.quota == Some(state.sessions_of(user) as u32)
+                        && state.on(0).all(|c| c.identity == user)
+                        && state.contexts[0].panicked
+                }),
+            ]);
+        }
         if self.attests.contains(&true) {
             properties.extend([
                 sometimes("somebody waits for another's open", |_, state| {
@@ -477,18 +535,19 @@ impl System {
     }
 }
 
-fn explore(bindings: [Binding; 2], sessions: usize, attests: &'static [bool]) {
+fn explore(bindings: [Binding; 2], sessions: usize, attests: &'static [bool], quota: Option<u32>) {
     let system = System {
         bindings,
         sessions,
         attests,
+        quota,
     };
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
     let checker = system.checker().threads(threads).spawn_bfs().join();
     checker.assert_properties();
     assert!(checker.is_done(), "not all of it");
     println!(
-        "{bindings:?}, {sessions} sessions, attested {attests:?}: {} states, at most {} steps away",
+        "{bindings:?}, {sessions} sessions, attested {attests:?}, quota {quota:?}: {} states, at most {} steps away",
         checker.unique_state_count(),
         checker.max_depth()
     );
@@ -496,15 +555,25 @@ fn explore(bindings: [Binding; 2], sessions: usize, attests: &'static [bool]) {
 
 #[test]
 fn two_bound_instances() {
-    explore([Binding::ByHeader; 2], 3, &[true]);
+    explore([Binding::ByHeader; 2], 3, &[true], None);
 }
 
 #[test]
 fn one_by_its_header_one_by_the_image() {
-    explore([Binding::ByHeader, Binding::ByImage], 3, &[true]);
+    explore([Binding::ByHeader, Binding::ByImage], 3, &[true], None);
 }
 
 #[test]
 fn one_bound_one_not_under_drivers_of_both_kinds() {
-    explore([Binding::ByHeader, Binding::Unbound], 2, &[false, true]);
+    explore(
+        [Binding::ByHeader, Binding::Unbound],
+        2,
+        &[false, true],
+        None,
+    );
+}
+
+#[test]
+fn two_sessions_for_each_client() {
+    explore([Binding::ByHeader, Binding::Unbound], 3, &[true], Some(2));
 }

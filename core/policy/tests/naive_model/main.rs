@@ -54,9 +54,10 @@ proptest! {
     #[test]
     fn policy_and_model_agree(
         binding in prop::sample::select(vec![Binding::Unbound, Binding::ByImage, Binding::ByHeader]),
+        limit in proptest::option::of(1..4_u32),
         events in prop::collection::vec(event(), 1..60),
     ) {
-        agree(binding, events);
+        agree(binding, limit, events);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! histories (main.rs) and the fuzz targets (core/fuzz) go through it.
 
 use client_binding_policy::abi::{Claim, Identity, Login, OPTEE_MSG_LOGIN_RELEASE, Operation};
-use client_binding_policy::{Binding, Instance, Opening, Refusal, Session};
+use client_binding_policy::{Binding, Instance, Opening, Quota, Refusal, Session};
 
 /// What happened, in order.
 #[derive(Clone, Debug)]
@@ -33,6 +33,13 @@ pub(crate) struct ModelSession {
     pub(crate) client: Identity,
     pub(crate) attested: bool,
     pub(crate) answer: Option<bool>,
+    pub(crate) closed: bool,
+}
+
+impl ModelSession {
+    fn is_gone(&self) -> bool {
+        self.closed || self.answer == Some(false)
+    }
 }
 
 #[derive(Default)]
@@ -67,6 +74,13 @@ impl Model {
             (None, Some(other)) if other != client => Ok(Opening::Wait),      // B6, B14
             _ => Ok(Opening::Go),
         }
+    }
+
+    /// B19
+    fn has_room(&self, client: Identity, limit: usize) -> bool {
+        let its = |s: &&ModelSession| s.client == client && !s.is_gone();
+        let trusted = client.login == Login::REE_KERNEL || client.login == Login::TRUSTED_APP;
+        trusted || self.sessions.iter().filter(its).count() < limit
     }
 
     pub(crate) fn operate(
@@ -107,8 +121,9 @@ impl Model {
     }
 }
 
-/// Lets the policy and the model go through the same history; panics where they differ.
-pub(crate) fn agree(binding: Binding, events: impl IntoIterator<Item = Event>) {
+/// Lets the policy and the model go through the same history, with a limit for a client's
+/// sessions or none; panics where they differ.
+pub(crate) fn agree(binding: Binding, limit: Option<u32>, events: impl IntoIterator<Item = Event>) {
     let mut model = Model::default();
     let mut instance = Instance::new();
     let mut records: Vec<Session> = Vec::new();
@@ -117,6 +132,21 @@ pub(crate) fn agree(binding: Binding, events: impl IntoIterator<Item = Event>) {
         match event {
             Event::Open { client, attested } => {
                 let mut session = Session::new(client, attested);
+                if let Some(limit) = limit {
+                    let mut quota = Quota::new(limit);
+                    let all = records.iter().zip(&model.sessions);
+                    for (record, _) in all.filter(|(_, s)| !s.is_gone()) {
+                        quota.note(&session, record);
+                    }
+                    let room = model.has_room(client, limit as usize);
+                    assert_eq!(
+                        quota.check(),
+                        room.then_some(()).ok_or(Refusal::QuotaReached)
+                    );
+                    if !room {
+                        continue;
+                    }
+                }
                 let verdict = instance.check_open(&session, binding);
                 assert_eq!(verdict, model.open(client, attested, binding));
                 if verdict == Ok(Opening::Go) {
@@ -126,6 +156,7 @@ pub(crate) fn agree(binding: Binding, events: impl IntoIterator<Item = Event>) {
                         client,
                         attested,
                         answer: None,
+                        closed: false,
                     });
                 }
             }
@@ -147,10 +178,11 @@ pub(crate) fn agree(binding: Binding, events: impl IntoIterator<Item = Event>) {
                 let Some(record) = records.get(nth) else {
                     continue;
                 };
-                assert_eq!(
-                    record.check(operation, claim.as_ref()),
-                    Model::operate(&model.sessions[nth], operation, claim)
-                );
+                let verdict = record.check(operation, claim.as_ref());
+                let session = &mut model.sessions[nth];
+                assert_eq!(verdict, Model::operate(session, operation, claim));
+                let closes = operation == Operation::Close && verdict.is_ok();
+                session.closed |= closes && session.answer.is_some();
             }
             Event::Destroy => {
                 if model.someone_opening().is_none() {

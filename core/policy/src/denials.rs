@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+use client_binding_abi::pta::{Counters, Denial};
+use client_binding_abi::{ClientUuid, Login};
+use heapless::Deque;
+
+/// A refusal, as it is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Refused {
+    /// When, in milliseconds.
+    pub time: u64,
+    /// UUID of the TA.
+    pub ta: ClientUuid,
+    /// Number of the operation.
+    pub operation: u32,
+    /// Number of the [`Refusal`](crate::Refusal).
+    pub refusal: u32,
+    /// Login method of the claim.
+    pub claim: Login,
+    /// Login method of the owner.
+    pub owner: Login,
+}
+
+/// What was refused since boot: numbers of all of it, the last `N` that differ from the one before them.
+///
+/// The entries follow one another without a gap, so what is lost to a reader can be counted.
+#[derive(Debug)]
+pub struct Denials<const N: usize> {
+    entries: Deque<Denial, N>,
+    counters: Counters,
+}
+
+impl<const N: usize> Default for Denials<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const N: usize> Denials<N> {
+    /// Nothing was refused yet.
+    pub const fn new() -> Self {
+        const { assert!(N > 0) };
+        Self {
+            entries: Deque::new(),
+            counters: Counters {
+                refusals: 0,
+                by_operation: [0; 4],
+                by_refusal: [0; 16],
+            },
+        }
+    }
+
+    /// Records a refusal and gives it a number, from 1.
+    pub fn record(&mut self, refused: &Refused) -> u64 {
+        let Refused {
+            time,
+            ta,
+            operation,
+            refusal,
+            claim,
+            owner,
+        } = *refused;
+        let Counters {
+            refusals,
+            by_operation,
+            by_refusal,
+        } = &mut self.counters;
+        let operations = by_operation.get_mut(operation as usize).into_iter();
+        let reasons = by_refusal.get_mut(refusal as usize);
+        for count in operations.chain(reasons).chain([&mut *refusals]) {
+            *count = count.saturating_add(1);
+        }
+        let number = *refusals;
+        let denial = Denial {
+            first: number,
+            last: number,
+            first_time: time,
+            last_time: time,
+            ta,
+            operation,
+            refusal,
+            claim,
+            owner,
+        };
+        match self.entries.back_mut() {
+            Some(newest) if alike(newest, &denial) => {
+                newest.last = number;
+                newest.last_time = time;
+            }
+            _ => {
+                if self.entries.is_full() {
+                    self.entries.pop_front();
+                }
+                // There is room now.
+                let _ = self.entries.push_back(denial);
+            }
+        }
+        number
+    }
+
+    /// What was counted.
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}
+
+/// Whether they differ in nothing but when they were.
+fn alike(a: &Denial, b: &Denial) -> bool {
+    (a.ta, a.operation, a.refusal) == (b.ta, b.operation, b.refusal)
+        && (a.claim, a.owner) == (b.claim, b.owner)
+}
+
+/// How far somebody has read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reader {
+    known: u64,
+    lost: u64,
+}
+
+impl Reader {
+    /// Who knows all refusals up to this number.
+    pub const fn new(known: u64) -> Self {
+        Self { known, lost: 0 }
+    }
+
+    /// The oldest entry with something in it that is not known yet.
+    pub fn next<const N: usize>(&mut self, denials: &Denials<N>) -> Option<Denial> {
+        let denial = denials.entries.iter().find(|d| d.last > self.known)?;
+        self.lost += (denial.first - 1).saturating_sub(self.known);
+        self.known = denial.last;
+        Some(*denial)
+    }
+
+    /// How many refusals between what is known there was no entry for any more.
+    pub const fn lost(&self) -> u64 {
+        self.lost
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::Refusal;
+    use client_binding_abi::Operation;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    const TA: ClientUuid = ClientUuid([1, 2]);
+    const REFUSED: Refused = Refused {
+        time: 5,
+        ta: TA,
+        operation: Operation::Invoke as u32,
+        refusal: Refusal::NotTheClient as u32,
+        claim: Login::USER,
+        owner: Login::GROUP,
+    };
+
+    fn read<const N: usize>(denials: &Denials<N>, known: u64) -> (Vec<Denial>, u64) {
+        let mut reader = Reader::new(known);
+        let entries = core::iter::from_fn(|| reader.next(denials)).collect();
+        (entries, reader.lost())
+    }
+
+    #[test]
+    fn nothing_was_refused_at_first() {
+        let denials = Denials::<1>::default();
+        assert_eq!(read(&denials, 0), (Vec::new(), 0));
+        assert_eq!(*denials.counters(), Counters::default());
+    }
+
+    #[test]
+    fn what_is_alike_is_one_entry() {
+        let mut denials = Denials::<4>::new();
+        assert_eq!(denials.record(&REFUSED), 1);
+        let later = Refused { time: 7, ..REFUSED };
+        assert_eq!(denials.record(&later), 2);
+        let expected = Denial {
+            first: 1,
+            last: 2,
+            first_time: 5,
+            last_time: 7,
+            ta: TA,
+            operation: 1,
+            refusal: 2,
+            claim: Login::USER,
+            owner: Login::GROUP,
+        };
+        for known in [0, 1] {
+            assert_eq!(read(&denials, known), (Vec::from([expected]), 0));
+        }
+        assert_eq!(read(&denials, 2).0, []);
+    }
+
+    #[test]
+    fn each_difference_makes_another_entry() {
+        let others = [
+            Refused {
+                ta: ClientUuid([1, 3]),
+                ..REFUSED
+            },
+            Refused {
+                operation: Operation::Close as u32,
+                ..REFUSED
+            },
+            Refused {
+                refusal: Refusal::ClaimMissing as u32,
+                ..REFUSED
+            },
+            Refused {
+                claim: Login::GROUP,
+                ..REFUSED
+            },
+            Refused {
+                owner: Login::USER,
+                ..REFUSED
+            },
+        ];
+        for other in others {
+            let mut denials = Denials::<4>::new();
+            for refused in [REFUSED, other, REFUSED] {
+                denials.record(&refused);
+            }
+            let firsts: Vec<_> = read(&denials, 0).0.iter().map(|d| d.first).collect();
+            assert_eq!(firsts, [1, 2, 3], "{other:?}");
+        }
+    }
+
+    #[test]
+    fn counters_stop_at_the_end() {
+        let mut denials = Denials::<1>::new();
+        denials.counters = Counters {
+            refusals: u64::MAX - 1,
+            by_operation: [u64::MAX; 4],
+            by_refusal: [u64::MAX; 16],
+        };
+        assert_eq!(denials.record(&REFUSED), u64::MAX);
+        assert_eq!(denials.record(&REFUSED), u64::MAX);
+        let full = Counters {
+            refusals: u64::MAX,
+            ..denials.counters
+        };
+        assert_eq!(*denials.counters(), full);
+        assert_eq!(full.by_operation[1], u64::MAX);
+    }
+
+    #[test]
+    fn what_has_no_number_is_counted_as_well() {
+        let mut denials = Denials::<1>::new();
+        denials.record(&Refused {
+            operation: 4,
+            refusal: 16,
+            ..REFUSED
+        });
+        let expected = Counters {
+            refusals: 1,
+            ..Counters::default()
+        };
+        assert_eq!(*denials.counters(), expected);
+    }
+
+    fn refused() -> impl Strategy<Value = Refused> {
+        (0..3_u64, 0..3_u32, 1..3_u32, 0..2_u32).prop_map(|(time, operation, refusal, login)| {
+            Refused {
+                time,
+                operation,
+                refusal,
+                claim: Login(login),
+                ..REFUSED
+            }
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Against all that ever happened, in which everything is looked up.
+        #[test]
+        fn a_reader_sees_or_misses_each_refusal_once(
+            history in prop::collection::vec((refused(), prop::bool::weighted(0.2)), 0..60)
+        ) {
+            let mut denials = Denials::<4>::new();
+            let mut reader = Reader::new(0);
+            let (mut known, mut missed) = (0, 0);
+            for (i, (refused, reads)) in history.iter().enumerate() {
+                let number = i as u64 + 1;
+                prop_assert_eq!(denials.record(refused), number);
+                // Somebody who reads now and then.
+                while let Some(entry) = reads.then(|| reader.next(&denials)).flatten() {
+                    prop_assert!(entry.last > known && entry.last <= number);
+                    missed += entry.first.saturating_sub(known + 1);
+                    known = entry.last;
+                    for number in entry.first..=entry.last {
+                        let (then, _) = &history[number as usize - 1];
+                        let same = Refused { time: then.time, ta: entry.ta, operation: entry.operation,
+                            refusal: entry.refusal, claim: entry.claim, owner: entry.owner };
+                        prop_assert_eq!(*then, same);
+                    }
+                    prop_assert_eq!(entry.first_time, history[entry.first as usize - 1].0.time);
+                    prop_assert_eq!(entry.last_time, history[entry.last as usize - 1].0.time);
+                }
+                prop_assert_eq!(reader.lost(), missed);
+                prop_assert!(!reads || known == number);
+                // Somebody who has read nothing yet.
+                let (entries, lost) = read(&denials, 0);
+                let alike = |a: &Refused, b: &Refused| Refused { time: b.time, ..*a } == *b;
+                let runs = history[..=i].chunk_by(|a, b| alike(&a.0, &b.0));
+                let lengths: Vec<_> = runs.map(|run| run.len() as u64).collect();
+                let kept = &lengths[lengths.len().saturating_sub(4)..];
+                let seen: Vec<_> = entries.iter().map(|entry| entry.last + 1 - entry.first).collect();
+                prop_assert_eq!(kept, &seen);
+                prop_assert_eq!(lost + kept.iter().sum::<u64>(), number);
+            }
+            let counters = denials.counters();
+            prop_assert_eq!(counters.refusals, history.len() as u64);
+            for n in 0..16 {
+                let reasons = history.iter().filter(|(r, _)| r.refusal == n).count() as u64;
+                prop_assert_eq!(counters.by_refusal[n as usize], reasons);
+                let operations = history.iter().filter(|(r, _)| r.operation == n).count() as u64;
+                prop_assert_eq!(counters.by_operation.get(n as usize).copied().unwrap_or(0), operations);
+            }
+        }
+    }
+}
