@@ -2,8 +2,9 @@
 # Everything the suite runs on beside what `make` builds: cores with other options, kernels of our own. Nothing of it is
 # built unless asked for: `make configs`, or scripts/qemu-run.sh --core NAME --kernel NAME.
 
-# Cores: the bound tree with more options. "ffa" is called through FF-A, which needs one of our own kernels.
-CORES = debug lockdep pager bti kasan all ffa
+# Cores: the bound tree with more options. "ffa" is called through FF-A, which needs one of our own kernels; "quota" lets a
+# client have four sessions; "plain" is bound without the pseudo TA, to see what that adds.
+CORES = debug lockdep pager bti kasan all ffa quota plain
 core_ARGS_debug := DEBUG=1 CFG_TEE_CORE_DEBUG=y
 core_ARGS_lockdep := $(core_ARGS_debug) CFG_LOCKDEP=y
 core_ARGS_pager := CFG_WITH_PAGER=y
@@ -11,6 +12,8 @@ core_ARGS_bti := CFG_CORE_BTI=y
 core_ARGS_kasan := CFG_CORE_SANITIZE_KADDRESS=y CFG_CORE_ASLR=n
 core_ARGS_all := CFG_CLIENT_BINDING_ALL=y
 core_ARGS_ffa := CFG_CORE_SEL1_SPMC=y
+core_ARGS_quota := CFG_CLIENT_BINDING_MAX_SESSIONS=4
+core_ARGS_plain := CFG_CLIENT_BINDING_PTA=n
 core_GLUE_bti := glue-bti
 
 # core-rules,NAME,GLUE
@@ -18,7 +21,7 @@ define core-rules
 $(B)/optee/$(1)/.built: $(B)/src/optee-bound/.stamp $(B)/$(2)/libclient_binding_glue.a $(B)/$(2)/client_binding_glue.h \
 		mk/optee.mk mk/configs.mk
 	@$(STEP) optee-$(1) sh -c '$$(call optee-make,$(B)/src/optee-bound,$$(@D),CFG_CLIENT_BINDING=y \
-		CLIENT_BINDING_GLUE=$(B)/$(2) $(core_ARGS_$(1)),$$(OPTEE_BINARIES:%=$$(@D)/%))'
+		CLIENT_BINDING_GLUE=$(B)/$(2) CFG_CLIENT_BINDING_PTA=y $(core_ARGS_$(1)),$$(OPTEE_BINARIES:%=$$(@D)/%))'
 	@touch $$@
 endef
 $(foreach c,$(CORES),$(eval $(call core-rules,$c,$(or $(core_GLUE_$c),glue))))

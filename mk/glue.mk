@@ -51,6 +51,7 @@ $(B)/%/client_binding_glue.h: $(B)/%/libclient_binding_glue.a core/glue/cbindgen
 # What must hold for Rust in a kernel built with -mgeneral-regs-only; see the script.
 .PHONY: check-glue check-glue-bti
 check-glue: $(GLUE_LIB) $(GLUE_HEADER) $(B)/optee/bound/.built
-	@scripts/check-glue $(GLUE_LIB) $(GLUE_HEADER) $(B)/optee/bound/core/tee.elf
+	@scripts/check-glue $(GLUE_LIB) $(GLUE_HEADER) $(B)/optee/bound/core/tee.elf $(B)/src/optee-bound/core
 check-glue-bti: $(B)/glue-bti/libclient_binding_glue.a $(B)/glue-bti/client_binding_glue.h $(B)/optee/bti/.built
-	@scripts/check-glue $(B)/glue-bti/libclient_binding_glue.a $(B)/glue-bti/client_binding_glue.h $(B)/optee/bti/core/tee.elf
+	@scripts/check-glue $(B)/glue-bti/libclient_binding_glue.a $(B)/glue-bti/client_binding_glue.h $(B)/optee/bti/core/tee.elf \
+		$(B)/src/optee-bound/core

@@ -13,7 +13,7 @@ OPTEE_ARGS := PLATFORM=vexpress-qemu_armv8a CROSS_COMPILE=aarch64-linux-gnu- CRO
 	CFG_ARM64_core=y CFG_USER_TA_TARGETS=ta_arm64 CFG_ARM_GICV3=y CFG_TEE_CORE_LOG_LEVEL=2 DEBUG=0 \
 	CFG_TA_STATS=y CFG_NUM_THREADS=4 CFG_BUILD_IN_TREE_TA=n TEE_IMPL_VERSION=$(OPTEE_IMPL_VERSION) TEE_IMPL_GIT_SHA1=0x0
 OPTEE_ARGS_stock :=
-OPTEE_ARGS_bound := $(if $(optee_SERIES),CFG_CLIENT_BINDING=y CLIENT_BINDING_GLUE=$(GLUE_DIR))
+OPTEE_ARGS_bound := $(if $(optee_SERIES),CFG_CLIENT_BINDING=y CFG_CLIENT_BINDING_PTA=y CLIENT_BINDING_GLUE=$(GLUE_DIR))
 OPTEE_BINARIES := $(addprefix core/,tee.elf tee.bin tee-header_v2.bin tee-pager_v2.bin tee-pageable_v2.bin)
 
 # optee-make,TREE,OUT,ARGS,GOALS. The build count would tell a second build from a first.

@@ -7,6 +7,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+/// cbindgen:ignore
 pub mod pta;
 
 /// Capability "the core verifies claims" in the secure world's answer to

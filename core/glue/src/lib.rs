@@ -11,12 +11,13 @@
 #![cfg_attr(target_os = "none", no_std)]
 
 use client_binding_policy::abi::{Claim, ClientUuid, Identity, Login, Operation};
-use client_binding_policy::{Binding, Instance, Opening, Refusal, RefusalLog, Session};
+use client_binding_policy::{Binding, Instance, Opening, Quota, Refusal, RefusalLog, Session};
 use core::ffi::c_char;
 use core::mem::{align_of, offset_of, size_of};
 
 #[cfg(target_os = "none")]
 mod panic;
+pub mod pta;
 
 /// Verdict: go on.
 pub const CLIENT_BINDING_GO: u32 = 0;
@@ -171,6 +172,22 @@ pub extern "C" fn client_binding_reason(verdict: u32) -> *const c_char {
         .as_ptr()
 }
 
+/// Looks at one of the sessions that the normal world has while `opener` asks for another: `left` is how many
+/// it may still have, from the limit downwards.
+#[no_mangle]
+pub extern "C" fn client_binding_quota_note(left: &mut Quota, opener: &Session, other: &Session) {
+    left.note(opener, other);
+}
+
+/// Decides the open when all of them were looked at.
+#[no_mangle]
+pub extern "C" fn client_binding_quota_check(left: Quota) -> u32 {
+    match left.check() {
+        Ok(()) => CLIENT_BINDING_GO,
+        Err(refusal) => refusal as u32,
+    }
+}
+
 static REFUSALS: RefusalLog = RefusalLog::new();
 
 /// Counts a refusal at `second` of the system time. True if it may be logged; then
@@ -183,6 +200,10 @@ pub extern "C" fn client_binding_count_refusal(
 ) -> bool {
     let refusal = REFUSALS.count(second);
     *count = refusal.count;
-    *suppressed = refusal.line.unwrap_or(0).into();
-    refusal.line.is_some()
+    may_log(refusal.line, suppressed)
+}
+
+fn may_log(line: Option<u16>, suppressed: &mut u32) -> bool {
+    *suppressed = line.unwrap_or(0).into();
+    line.is_some()
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
 use crate::{Refusal, Session};
-use client_binding_abi::{ClientUuid, Identity, Login};
+use client_binding_abi::{ClientUuid, Identity, Login, pta};
 
 const OWNED: u32 = 1 << 31;
 const OPENS: u32 = OWNED - 1;
@@ -80,6 +80,16 @@ impl Instance {
     /// Login method of the owner, or of the first opener while that open is under way.
     pub const fn login(&self) -> Login {
         self.login
+    }
+
+    /// Whether there is an owner, as `client_binding.pta` tells it, and who it is or may become.
+    pub const fn ownership(&self) -> (u32, Identity) {
+        let number = match self.state {
+            0 => pta::Instance::FREE,
+            state if state & OWNED == 0 => pta::Instance::OPENING,
+            _ => pta::Instance::OWNED,
+        };
+        (number, self.candidate())
     }
 
     const fn candidate(&self) -> Identity {
@@ -270,8 +280,11 @@ mod tests {
             let mut a = session(Login::USER, 1);
             instance.begin_open(&mut a, binding);
             assert_eq!((instance.owner(), instance.login()), (None, Login::USER));
+            assert_eq!(instance.ownership(), (pta::Instance::OPENING, a.client()));
             assert!(instance.end_open(&mut a, false), "waiters must be told");
             assert_eq!(instance, Instance::new());
+            let nobody = Identity::new(Login::PUBLIC, ClientUuid::NIL);
+            assert_eq!(instance.ownership(), (pta::Instance::FREE, nobody));
         }
     }
 
@@ -283,8 +296,11 @@ mod tests {
         let mut again = a;
         instance.begin_open(&mut again, Binding::ByHeader);
         assert_eq!((instance, again), (owned, a), "there is nothing to record");
+        let expected = (pta::Instance::OWNED, a.client());
+        assert_eq!(instance.ownership(), expected);
         assert!(!instance.end_open(&mut again, false), "nobody waits");
         assert_eq!(instance, owned);
+        assert_eq!(instance.ownership(), expected);
     }
 
     #[test]

@@ -8,12 +8,14 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod access;
 mod denials;
 mod instance;
 mod log;
 mod quota;
 mod session;
 
+pub use access::may_ask;
 pub use client_binding_abi as abi;
 pub use denials::{Denials, Reader, Refused};
 pub use instance::{Binding, Instance, Opening};

@@ -8,6 +8,7 @@ use client_binding_abi::Login;
 /// Nothing is kept between two opens, so nothing can be miscounted: all sessions that the
 /// normal world has are looked at again, whatever became of those that were opened before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
 pub struct Quota(u32);
 
 impl Quota {
