@@ -46,5 +46,5 @@ SUITE_CONFIGS := stock:stock:debian:stock bound:bound:debian:hostile stock-core:
 FULL_CONFIGS := $(CONFIGS) swapped:stock:debian:hostile bound-full:bound:debian:hostile
 test-suite: suite hostile $(SUITE)/.kernel
 	@scripts/suite $(SUITE_CONFIGS) -- $(CASES)
-test-full: suite hostile configs $(SUITE)/.kernel
+test-full: suite hostile configs check-quota $(SUITE)/.kernel
 	@scripts/suite $(SUITE_CONFIGS) $(FULL_CONFIGS) -- $(CASES)

@@ -2,7 +2,7 @@
 # make test: each check is a goal check-NAME; scripts/run-checks runs them all and counts.
 
 CHECKS := build format clippy clippy-clients clippy-tas clippy-glue host-tests coverage shell glue \
-	linux-style linux-series optee-style optee-series optee-off teec-series clients rng demo mixes suite reset bench
+	linux-style linux-series optee-style optee-series optee-off teec-series clients rng demo mixes suite quota reset bench
 T := $(B)/test
 .PHONY: test $(CHECKS:%=check-%)
 test:
@@ -82,7 +82,11 @@ check-mixes: boot-files
 
 # The chapters of the suite that are quick; the bound stack is attacked through the kernel as well. All of it: test-suite, test-full.
 check-suite: suite hostile
-	scripts/suite stock:stock:debian:stock bound:bound:debian:hostile -- 1xxx 2xxx 6xxx 9xxx
+	scripts/suite stock:stock:debian:stock bound:bound:debian:hostile -- 1xxx 2xxx 6xxx 9xxx 10xxx
+
+# Where a client may have four sessions, most other cases could not run.
+check-quota: suite $(B)/boot/flash-quota.bin
+	scripts/suite quota:quota:debian:bound -- 101xx
 
 # The machine is reset in the middle of an open; what boots then is as good as new.
 check-reset: suite

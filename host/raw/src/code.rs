@@ -13,6 +13,8 @@ pub const TEE_ERROR_CANCEL: u32 = 0xffff_0002;
 pub const TEE_ERROR_BAD_PARAMETERS: u32 = 0xffff_0006;
 /// There is no such thing.
 pub const TEE_ERROR_ITEM_NOT_FOUND: u32 = 0xffff_0008;
+/// That is not to be had here.
+pub const TEE_ERROR_NOT_SUPPORTED: u32 = 0xffff_000a;
 /// No memory is left.
 pub const TEE_ERROR_OUT_OF_MEMORY: u32 = 0xffff_000c;
 /// Somebody else is using it.
@@ -21,6 +23,8 @@ pub const TEE_ERROR_BUSY: u32 = 0xffff_000d;
 pub const TEE_ERROR_COMMUNICATION: u32 = 0xffff_000e;
 /// A breach of security.
 pub const TEE_ERROR_SECURITY: u32 = 0xffff_000f;
+/// There is not enough room for the answer.
+pub const TEE_ERROR_SHORT_BUFFER: u32 = 0xffff_0010;
 /// The TA panicked.
 pub const TEE_ERROR_TARGET_DEAD: u32 = 0xffff_3024;
 

@@ -6,6 +6,7 @@
 
 mod bench;
 mod cases;
+mod operator;
 mod runner;
 mod stats;
 mod supplicant;

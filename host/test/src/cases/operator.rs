@@ -1,0 +1,566 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What an operator is told: owners and refusals, by `client_binding.pta`.
+
+use super::Case;
+use super::neighbours::through;
+use crate::bench::{Bench, Seat, evict, flavour, opening, visit};
+use crate::operator::{KEPT, PTA, Pta, uuid};
+use crate::world::{CLIENTS, OWNER, Process, ROOT, STRANGER, let_person};
+use anyhow::{Context, Result, bail, ensure};
+use client_binding_policy::abi::pta::{Command, Counters, Denial, Instance};
+use client_binding_policy::abi::{self, ClientUuid, Operation};
+use client_binding_policy::{Binding, Refusal};
+use client_binding_proto::probe::{self, Kind, Opening};
+use client_binding_proto::{Param as ParamKind, TaUuid};
+use client_binding_raw::code::{
+    TEE_ERROR_ACCESS_DENIED, TEE_ERROR_BAD_PARAMETERS, TEE_ERROR_NOT_SUPPORTED,
+    TEE_ERROR_SHORT_BUFFER,
+};
+use client_binding_raw::sys::{Param, Params};
+use client_binding_raw::{Login, Tee};
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub(super) const CASES: &[Case] = &[
+    Case::service(
+        10001,
+        "The PTA answers to root as a user alone",
+        &[16],
+        who_may_ask,
+    ),
+    Case::service(
+        10002,
+        "The PTA is asked what it does not know",
+        &[16],
+        wrong_questions,
+    ),
+    Case::service(
+        10003,
+        "A buffer that is too short is told the size",
+        &[16],
+        short_buffers,
+    ),
+    Case::service(
+        10011,
+        "Instances: whose they are and from when on",
+        &[3, 5, 6, 16],
+        owners,
+    )
+    .bound(),
+    Case::service(
+        10021,
+        "Refusals: each kind is told as it was",
+        &[16],
+        each_kind,
+    )
+    .bound(),
+    Case::service(10022, "Refusals: what is alike is one entry", &[16], alike),
+    Case::service(
+        10023,
+        "Refusals: who comes late learns how many it missed",
+        &[16],
+        late,
+    ),
+    Case::service(
+        10024,
+        "Refusals: a flood from four processors while the owner works",
+        &[12, 16],
+        flood,
+    ),
+];
+
+fn who_may_ask(bench: &Bench) -> Result<Option<String>> {
+    let Some(pta) = Pta::open(bench)? else {
+        return Ok(None);
+    };
+    let before = pta.counters()?;
+    let strangers = [
+        (STRANGER, Login::User),
+        (OWNER, Login::User),
+        (OWNER, Login::Group(CLIENTS)),
+        (OWNER, Login::Public),
+        (ROOT, Login::Group(0)),
+        (ROOT, Login::Public),
+    ];
+    let methods = [
+        (ROOT, Login::Application),
+        (ROOT, Login::UserApplication),
+        (ROOT, Login::GroupApplication(0)),
+        (ROOT, Login::Process),
+    ];
+    let methods = methods.iter().filter(|_| bench.stack.has_bound_driver());
+    let mut refused = 0;
+    for &(person, login) in strangers.iter().chain(methods) {
+        let opened = let_person(person, || {
+            Ok(match Tee::connect()?.open(PTA, login) {
+                Ok(_) => bail!("user {} got in as {login:?}", person.uid),
+                Err(answer) => answer,
+            })
+        })?;
+        ensure!(
+            opened.code() == Some(TEE_ERROR_ACCESS_DENIED),
+            "{login:?}: {opened}"
+        );
+        refused += 1;
+    }
+    // Nor a TA, be it root's.
+    let seat = Seat::take(flavour(Kind::Private, false), Login::User)?;
+    let (answer, _) = through(&seat, probe::Command::Ask, PTA)?;
+    ensure!(
+        answer.code() == Some(TEE_ERROR_ACCESS_DENIED),
+        "a TA: {answer}"
+    );
+    ensure!(pta.counters()? == before, "that was counted");
+    Ok(Some(format!("{refused} clients and a TA denied")))
+}
+
+fn wrong_questions(bench: &Bench) -> Result<Option<String>> {
+    let Some(pta) = Pta::open(bench)? else {
+        return Ok(None);
+    };
+    let room = pta.memory().param(ParamKind::MemOut);
+    let mut asked = 0;
+    let mut expect = |command: u32, params: Params, code| {
+        asked += 1;
+        let answer = pta.invoke(command, params);
+        ensure!(
+            answer.code() == Some(code),
+            "command {command}, {params:?}: {answer}"
+        );
+        Ok(())
+    };
+    for command in Command::ALL {
+        let right = pta.params(command, 0, room.b as usize);
+        for nth in 0..4 {
+            for attr in [0, 1, 2, 3, 5, 6, 7] {
+                let mut params = right;
+                let memory = if attr > 3 { room } else { Param::default() };
+                params[nth] = Param { attr, ..memory };
+                if params[nth].attr != right[nth].attr {
+                    expect(command as u32, params, TEE_ERROR_BAD_PARAMETERS)?;
+                }
+            }
+        }
+    }
+    for command in [Command::ALL.len() as u32, 0x7fff_ffff, u32::MAX] {
+        expect(command, Params::default(), TEE_ERROR_NOT_SUPPORTED)?;
+        expect(
+            command,
+            pta.params(Command::Counters, 0, 64),
+            TEE_ERROR_NOT_SUPPORTED,
+        )?;
+    }
+    let mut params = Params::default();
+    params[0].attr = 1;
+    let opened = Tee::connect()?.open_with(PTA, Login::User, params);
+    let code = opened.err().and_then(|answer| answer.code());
+    ensure!(
+        code == Some(TEE_ERROR_BAD_PARAMETERS),
+        "an open with parameters: {opened:?}"
+    );
+    // It still answers.
+    pta.counters()?;
+    Ok(Some(format!("{asked} wrong questions")))
+}
+
+fn short_buffers(bench: &Bench) -> Result<Option<String>> {
+    let Some(pta) = Pta::open(bench)? else {
+        return Ok(None);
+    };
+    let seat = Seat::take(flavour(Kind::Private, false), Login::User)?;
+    // Something to tell, where there is somebody to refuse.
+    let_person(STRANGER, || Ok(seat.ask()))?;
+    let mut told = Vec::new();
+    for command in Command::ALL {
+        let size_of = |answer: client_binding_raw::Answer| match answer {
+            client_binding_raw::Answer::Tee { ret, values, .. } => Ok((ret, values[0].1 as usize)),
+            kernel => bail!("{command:?}: {kernel}"),
+        };
+        let known = pta.newest()?.saturating_sub(1);
+        let ask = |room| size_of(pta.invoke(command as u32, pta.params(command, known, room)));
+        let (_, needed) = ask(2 * KEPT * Denial::SIZE)?;
+        for room in [0, 1, needed / 2, needed.saturating_sub(1)] {
+            let expected = if room < needed {
+                TEE_ERROR_SHORT_BUFFER
+            } else {
+                0
+            };
+            ensure!(
+                ask(room)? == (expected, needed),
+                "{command:?} with {room} of {needed} octets: {:x?}",
+                ask(room)?
+            );
+        }
+        // The rest of it is left alone, if it is just enough and if it is not.
+        for room in [needed, needed.saturating_sub(1)] {
+            for word in pta.memory().words() {
+                word.store(u32::MAX, std::sync::atomic::Ordering::Relaxed);
+            }
+            ask(room)?;
+            let rest = &pta.memory().read()[room..];
+            ensure!(
+                rest.iter().all(|octet| *octet == 0xff),
+                "{command:?} writes behind {room} octets"
+            );
+        }
+        told.push(needed.to_string());
+    }
+    Ok(Some(format!("{} octets", told.join(", "))))
+}
+
+/// The one instance of a TA.
+fn instance(pta: &Pta, ta: TaUuid) -> Result<Instance> {
+    ROOT.act()?;
+    let instances = pta.instances(ta)?;
+    match instances[..] {
+        [instance] => Ok(instance),
+        _ => bail!("{} has the instances {instances:?}", ta.text),
+    }
+}
+
+fn owners(bench: &Bench) -> Result<Option<String>> {
+    let Some(pta) = Pta::open(bench)? else {
+        return Ok(None);
+    };
+    let mut told = 0;
+    for kind in [Kind::Shared, Kind::Kept, Kind::Single, Kind::Private] {
+        for bound in [true, false] {
+            let ta = flavour(kind, bound);
+            let owned = bench.stack.owns_instances(bound);
+            let expected = |seat: &Seat, sessions, ownership| Instance {
+                ta: uuid(ta.uuid),
+                owner: if owned {
+                    ClientUuid::from_octets(seat.identity.uuid)
+                } else {
+                    ClientUuid::NIL
+                },
+                login: abi::Login(if owned { seat.identity.login } else { 0 }),
+                ownership: if owned { ownership } else { Instance::FREE },
+                binding: match (owned, bound) {
+                    (true, true) => Binding::ByHeader,
+                    (true, false) => Binding::ByImage,
+                    _ => Binding::Unbound,
+                } as u32,
+                ta_flags: 0,
+                sessions,
+                state: Instance::USER_TA,
+            };
+            let check = |expected: Instance| {
+                let told = instance(&pta, ta.uuid)?;
+                // Upstream's flags and the header's are in it, and others may be.
+                let ours = if bound { abi::TA_FLAG_CLIENT_BOUND } else { 0 };
+                let has_flags = told.ta_flags & 0x1c == kind.flags()
+                    && told.ta_flags & abi::TA_FLAG_CLIENT_BOUND == ours;
+                let same = Instance {
+                    ta_flags: 0,
+                    ..told
+                } == expected;
+                ensure!(
+                    same && has_flags,
+                    "{}: {told:?} instead of {expected:?}",
+                    ta.name
+                );
+                Ok(())
+            };
+            let seat = Seat::owned(ta, Login::User)?;
+            check(expected(&seat, 1, Instance::OWNED))?;
+            if matches!(kind, Kind::Shared | Kind::Kept) {
+                OWNER.act()?;
+                let second = seat.tee.open(ta.uuid, Login::User)?;
+                check(expected(&seat, 2, Instance::OWNED))?;
+                OWNER.act()?;
+                seat.tee.close(second)?;
+                check(expected(&seat, 1, Instance::OWNED))?;
+            }
+            if kind == Kind::Kept {
+                OWNER.act()?;
+                let stays = expected(&seat, 0, Instance::OWNED);
+                seat.close()?;
+                check(stays)?;
+                OWNER.act()?;
+                evict(ta, Login::User)?;
+            } else {
+                OWNER.act()?;
+                seat.close()?;
+            }
+            ROOT.act()?;
+            ensure!(pta.instances(ta.uuid)?.is_empty(), "{} stays", ta.name);
+            told += 1;
+        }
+    }
+    // The TA has not answered yet.
+    let ta = flavour(Kind::Shared, true);
+    let mut opener = Process::start(|line| {
+        OWNER.be()?;
+        let tee = Tee::connect()?;
+        line.go()?;
+        let refused = tee.open_with(ta.uuid, Login::User, opening(Opening::Refuse, 1000));
+        ensure!(refused.is_err(), "the TA refuses");
+        Ok(())
+    })?;
+    opener.line.wait()?;
+    let start = Instant::now();
+    loop {
+        ensure!(
+            start.elapsed() < Duration::from_secs(20),
+            "no open under way was seen"
+        );
+        let seen = pta.instances(ta.uuid)?;
+        if seen
+            .iter()
+            .any(|i| i.ownership == Instance::OPENING && i.login == abi::Login::USER)
+        {
+            break;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    opener.finish::<()>()?;
+    ensure!(
+        pta.instances(ta.uuid)?.is_empty(),
+        "a refused open leaves an instance"
+    );
+    // A pseudo TA is one, too.
+    let own = instance(&pta, PTA)?;
+    ensure!(
+        (own.binding, own.ownership, own.state, own.sessions) == (0, 0, 0, 1),
+        "{own:?}"
+    );
+    Ok(Some(format!("{told} TAs, and one while it is opened")))
+}
+
+fn each_kind(bench: &Bench) -> Result<Option<String>> {
+    if !bench.verifies() {
+        return Ok(None);
+    }
+    let Some(pta) = Pta::open(bench)? else {
+        return Ok(None);
+    };
+    let ta = flavour(Kind::Shared, true);
+    let (before, known) = (pta.counters()?, pta.newest()?);
+    let seat = Seat::owned(ta, Login::User)?;
+    let_person(STRANGER, || {
+        ensure!(seat.ask().is_denied(), "invoke");
+        ensure!(seat.tee.cancel(seat.session).is_err(), "cancel");
+        ensure!(seat.tee.close(seat.session).is_err(), "close");
+        Ok(())
+    })?;
+    for (person, login) in [
+        (STRANGER, Login::User),
+        (OWNER, Login::Group(CLIENTS)),
+        (STRANGER, Login::Public),
+    ] {
+        ensure!(visit(person, ta, login)?.is_denied(), "{login:?}");
+    }
+    ROOT.act()?;
+    let expected = [
+        (Operation::Invoke, Refusal::NotTheClient, abi::Login::USER),
+        (Operation::Cancel, Refusal::NotTheClient, abi::Login::USER),
+        (Operation::Close, Refusal::NotTheClient, abi::Login::USER),
+        (Operation::Open, Refusal::NotTheOwner, abi::Login::USER),
+        (Operation::Open, Refusal::NotTheOwner, abi::Login::GROUP),
+        (Operation::Open, Refusal::Anonymous, abi::Login::PUBLIC),
+    ];
+    let (denials, lost) = pta.denials(known)?;
+    ensure!(
+        (denials.len(), lost) == (expected.len(), 0),
+        "{lost} lost, {denials:?}"
+    );
+    let mut counters = before;
+    let mut time = 0;
+    for (nth, (denial, (operation, refusal, claim))) in denials.iter().zip(expected).enumerate() {
+        let number = known + 1 + nth as u64;
+        let is = Denial {
+            first: number,
+            last: number,
+            first_time: denial.first_time,
+            last_time: denial.first_time,
+            ta: uuid(ta.uuid),
+            operation: operation as u32,
+            refusal: refusal as u32,
+            claim,
+            owner: abi::Login::USER,
+        };
+        ensure!(
+            *denial == is && denial.first_time >= time,
+            "{denial:?} instead of {is:?}"
+        );
+        time = denial.first_time;
+        counters.refusals += 1;
+        counters.by_operation[operation as usize] += 1;
+        counters.by_refusal[refusal as usize] += 1;
+    }
+    let now = pta.counters()?;
+    ensure!(now == counters, "{before:?} became {now:?}");
+    Ok(Some(format!("{} kinds", expected.len())))
+}
+
+fn alike(bench: &Bench) -> Result<Option<String>> {
+    if !bench.verifies() {
+        return Ok(None);
+    }
+    let Some(pta) = Pta::open(bench)? else {
+        return Ok(None);
+    };
+    let known = pta.newest()?;
+    let seat = Seat::owned(flavour(Kind::Shared, false), Login::User)?;
+    let_person(STRANGER, || {
+        for _ in 0..100 {
+            ensure!(seat.ask().is_denied(), "invoke");
+        }
+        Ok(())
+    })?;
+    ROOT.act()?;
+    let newest = known + 100;
+    // Whoever knows some of them gets the entry again.
+    for reader in [known, known + 50, newest - 1] {
+        let (denials, lost) = pta.denials(reader)?;
+        let [entry] = denials[..] else {
+            bail!("{denials:?}");
+        };
+        ensure!(
+            (entry.first, entry.last, lost) == (known + 1, newest, 0),
+            "{entry:?}, {lost} lost"
+        );
+        ensure!(entry.first_time <= entry.last_time, "{entry:?}");
+    }
+    for reader in [newest, newest + 1, u64::MAX] {
+        let seen = pta.denials(reader)?;
+        ensure!(seen == (Vec::new(), 0), "after {reader}: {seen:?}");
+    }
+    Ok(Some("100 refusals".into()))
+}
+
+fn late(bench: &Bench) -> Result<Option<String>> {
+    if !bench.verifies() {
+        return Ok(None);
+    }
+    let Some(pta) = Pta::open(bench)? else {
+        return Ok(None);
+    };
+    const REFUSALS: u64 = 150;
+    let known = pta.newest()?;
+    let seat = Seat::owned(flavour(Kind::Shared, false), Login::User)?;
+    let_person(STRANGER, || {
+        for _ in 0..REFUSALS / 2 {
+            ensure!(seat.ask().is_denied(), "invoke");
+            ensure!(seat.tee.cancel(seat.session).is_err(), "cancel");
+        }
+        Ok(())
+    })?;
+    ROOT.act()?;
+    let newest = known + REFUSALS;
+    for behind in [REFUSALS, REFUSALS - 1, KEPT as u64 + 1, KEPT as u64, 1, 0] {
+        let (denials, lost) = pta.denials(newest - behind)?;
+        let kept = behind.min(KEPT as u64);
+        ensure!(
+            (denials.len() as u64, lost) == (kept, behind - kept),
+            "{behind} behind: {} and {lost} lost",
+            denials.len()
+        );
+        for (denial, number) in denials.iter().zip(newest + 1 - kept..) {
+            ensure!(
+                (denial.first, denial.last) == (number, number),
+                "{denial:?} is not {number}"
+            );
+        }
+    }
+    let (_, lost) = pta.denials(0)?;
+    ensure!(lost == newest - KEPT as u64, "{lost} lost since boot");
+    Ok(Some(format!(
+        "{} of {REFUSALS} lost",
+        REFUSALS - KEPT as u64
+    )))
+}
+
+/// Strangers on all processors make as many refusals as they can, no two alike in a row. The owner works all the while, and a
+/// reader misses none without being told.
+fn flood(bench: &Bench) -> Result<Option<String>> {
+    if !bench.verifies() {
+        return Ok(None);
+    }
+    let Some(pta) = Pta::open(bench)? else {
+        return Ok(None);
+    };
+    let lasts = Duration::from_secs(bench.rounds(2, 60).into());
+    let known = pta.newest()?;
+    let seat = Seat::owned(flavour(Kind::Shared, false), Login::User)?;
+    ROOT.act()?;
+    let mut strangers = Vec::new();
+    for nth in 0..4 {
+        strangers.push(Process::start(|_| {
+            STRANGER.be()?;
+            let start = Instant::now();
+            let mut refused = 0_u64;
+            while start.elapsed() < lasts {
+                if (refused + nth).is_multiple_of(2) {
+                    ensure!(seat.ask().is_denied(), "invoke");
+                } else {
+                    ensure!(seat.tee.cancel(seat.session).is_err(), "cancel");
+                }
+                refused += 1;
+            }
+            Ok(refused)
+        })?);
+    }
+    // Follows them, and ends when all are told or missed.
+    let mut reader = Process::start(|line| {
+        let (mut last, mut told, mut lost) = (known, 0, 0);
+        let mut follow = || {
+            let (denials, missed) = pta.denials(last)?;
+            lost += missed;
+            for denial in denials {
+                ensure!(denial.last > last, "{denial:?} after {last}");
+                told += denial.last - last.max(denial.first - 1);
+                last = denial.last;
+            }
+            anyhow::Ok((told, lost))
+        };
+        let start = Instant::now();
+        while start.elapsed() < lasts {
+            follow()?;
+        }
+        line.wait()?;
+        loop {
+            let sums = follow()?;
+            if sums == follow()? {
+                return Ok(sums);
+            }
+        }
+    })?;
+    OWNER.act()?;
+    let start = Instant::now();
+    let (mut served, mut longest) = (0, Duration::ZERO);
+    while start.elapsed() < lasts {
+        let call = Instant::now();
+        seat.works()?;
+        longest = longest.max(call.elapsed());
+        served += 1;
+    }
+    let mut refused = 0;
+    for stranger in strangers {
+        refused += stranger.finish::<u64>()?;
+    }
+    reader.line.go()?;
+    let (told, lost) = reader.finish::<(u64, u64)>()?;
+    ROOT.act()?;
+    let Counters { refusals, .. } = pta.counters()?;
+    ensure!(
+        refusals - known == refused,
+        "{refused} were refused, {} counted",
+        refusals - known
+    );
+    ensure!(
+        told + lost == refused,
+        "{refused} were refused, {told} told and {lost} lost"
+    );
+    ensure!(
+        longest < Duration::from_secs(5),
+        "the owner waited {longest:?}"
+    );
+    OWNER.act()?;
+    seat.works().context("afterwards")?;
+    Ok(Some(format!(
+        "{refused} refused, {told} told, {lost} lost; the owner served {served} times, within {} ms",
+        longest.as_millis()
+    )))
+}

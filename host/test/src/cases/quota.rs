@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! How many sessions a client may have, where the core has a limit for that.
+
+use super::Case;
+use super::neighbours::through;
+use crate::bench::{Bench, Seat, flavour, opening};
+use crate::operator::{Pta, uuid};
+use crate::world::{CLIENTS, OWNER, Process, ROOT, STRANGER, let_person};
+use anyhow::{Context, Result, bail, ensure};
+use client_binding_policy::Refusal;
+use client_binding_policy::abi::{self, Operation};
+use client_binding_proto::probe::{Command, Kind, Opening};
+use client_binding_proto::{STATS, TaUuid};
+use client_binding_raw::code::TEE_ERROR_BUSY;
+use client_binding_raw::{Answer, Login, Session, Tee};
+use std::time::{Duration, Instant};
+
+/// More than that is no limit to try out.
+const MOST: usize = 8;
+
+pub(super) const CASES: &[Case] = &[
+    Case::service(
+        10101,
+        "A client gets as many sessions as it may have, over all TAs",
+        &[19],
+        over_all_tas,
+    ),
+    Case::service(
+        10102,
+        "Everybody who is nobody shares one limit",
+        &[7, 19],
+        nobody,
+    ),
+    Case::service(10103, "A TA has no limit", &[9, 19], tas),
+    Case::service(
+        10104,
+        "Failed opens and panics take nothing of the limit",
+        &[6, 18, 19],
+        failures,
+    ),
+    Case::service(
+        10105,
+        "Clients that are killed give back what they had",
+        &[11, 19],
+        killed,
+    ),
+    Case::service(
+        10106,
+        "Many open at once: as many as may get in",
+        &[14, 19],
+        race,
+    ),
+];
+
+/// Opens sessions with those TAs in turn until that is too much. Nothing without a limit.
+fn fill(tee: &Tee, tas: &[TaUuid], login: Login) -> Result<Option<Vec<Session>>> {
+    let mut sessions = Vec::new();
+    for &ta in tas.iter().cycle() {
+        match tee.open(ta, login) {
+            Ok(session) => sessions.push(session),
+            Err(answer) => {
+                is_too_much(answer)?;
+                return Ok(Some(sessions));
+            }
+        }
+        if sessions.len() > MOST {
+            for session in sessions {
+                tee.close(session)?;
+            }
+            return Ok(None);
+        }
+    }
+    bail!("no TA was named")
+}
+
+fn is_too_much(answer: Answer) -> Result<()> {
+    let refused = matches!(
+        answer,
+        Answer::Tee {
+            ret: TEE_ERROR_BUSY,
+            origin: 3,
+            ..
+        }
+    );
+    ensure!(refused, "{answer} instead of busy, by the TEE");
+    Ok(())
+}
+
+/// As many as that client may have now, given back at once.
+fn room(tee: &Tee, ta: TaUuid, login: Login) -> Result<usize> {
+    let sessions = fill(tee, &[ta], login)?.context("there is no limit any more")?;
+    let count = sessions.len();
+    for session in sessions {
+        tee.close(session)?;
+    }
+    Ok(count)
+}
+
+/// The owner's limit, if there is one. Becomes the owner.
+fn limit() -> Result<Option<usize>> {
+    OWNER.act()?;
+    let sessions = fill(&Tee::connect()?, &[STATS], Login::User)?;
+    Ok(sessions.map(|sessions| sessions.len()))
+}
+
+fn over_all_tas(bench: &Bench) -> Result<Option<String>> {
+    if limit()?.is_none() {
+        return Ok(None);
+    }
+    let Some(pta) = Pta::open(bench)? else {
+        return Ok(None);
+    };
+    let known = pta.newest()?;
+    OWNER.act()?;
+    let [shared, private] = [Kind::Shared, Kind::Private].map(|kind| flavour(kind, false).uuid);
+    let tee = Tee::connect()?;
+    let sessions = fill(&tee, &[shared, private, STATS], Login::User)?.context("no limit")?;
+    let limit = sessions.len();
+    // Over another descriptor, too; not for others, nor for another login of the same user.
+    let other = Tee::connect()?;
+    is_too_much(other.open(private, Login::User).err().context("one more")?)?;
+    ensure!(
+        room(&other, shared, Login::Group(CLIENTS))? == limit,
+        "by group"
+    );
+    let strangers = let_person(STRANGER, || room(&Tee::connect()?, shared, Login::User))?;
+    ensure!(strangers == limit, "a stranger gets {strangers}");
+    // What is given back can be had again, and not more.
+    for session in sessions {
+        tee.close(session)?;
+        let again = other.open(private, Login::User)?;
+        is_too_much(other.open(shared, Login::User).err().context("one more")?)?;
+        other.close(again)?;
+        tee.open(STATS, Login::User)?;
+    }
+    ROOT.act()?;
+    let (denials, _) = pta.denials(known)?;
+    let told = denials.iter().any(|denial| {
+        denial.operation == Operation::Open as u32
+            && denial.refusal == Refusal::QuotaReached as u32
+            && denial.ta == uuid(private)
+            && denial.claim == abi::Login::USER
+    });
+    ensure!(told, "the operator is not told: {denials:?}");
+    Ok(Some(format!("{limit} sessions")))
+}
+
+fn nobody(_: &Bench) -> Result<Option<String>> {
+    let Some(limit) = limit()? else {
+        return Ok(None);
+    };
+    let ta = flavour(Kind::Shared, false).uuid;
+    let tee = Tee::connect()?;
+    // The kernel may have some.
+    let sessions = fill(&tee, &[ta], Login::Public)?.context("no limit")?;
+    ensure!(sessions.len() <= limit, "{} of {limit}", sessions.len());
+    for person in [STRANGER, ROOT] {
+        let answer = let_person(person, || Ok(Tee::connect()?.open(ta, Login::Public).err()))?;
+        is_too_much(answer.context("another user")?)?;
+    }
+    ensure!(room(&tee, ta, Login::User)? == limit, "the user itself");
+    Ok(Some(format!("{} sessions for all", sessions.len())))
+}
+
+fn tas(_: &Bench) -> Result<Option<String>> {
+    let Some(limit) = limit()? else {
+        return Ok(None);
+    };
+    // Two users, each with as many instances of the TA as it may have, and each of these with a session of its own.
+    let held = |person: crate::world::Person| {
+        person.act()?;
+        let mut seats = Vec::new();
+        for _ in 0..limit {
+            let seat = Seat::take(flavour(Kind::Private, false), Login::User)?;
+            let (answer, _) = through(&seat, Command::Hold, flavour(Kind::Shared, false).uuid)?;
+            ensure!(
+                answer.is_success(),
+                "a TA gets {answer} after {} sessions",
+                seats.len()
+            );
+            seats.push(seat);
+        }
+        anyhow::Ok(seats)
+    };
+    let seats = [held(OWNER)?, held(STRANGER)?];
+    let count: usize = seats.iter().map(Vec::len).sum();
+    for (person, seats) in [OWNER, STRANGER].into_iter().zip(seats) {
+        person.act()?;
+        for seat in seats {
+            seat.command(Command::Drop, 0).values()?;
+            seat.close()?;
+        }
+    }
+    Ok(Some(format!("{count} sessions of a TA")))
+}
+
+fn failures(_: &Bench) -> Result<Option<String>> {
+    let Some(limit) = limit()? else {
+        return Ok(None);
+    };
+    let tee = Tee::connect()?;
+    let ta = flavour(Kind::Shared, false).uuid;
+    for _ in 0..2 * limit {
+        for how in [Opening::Refuse, Opening::Panic] {
+            ensure!(
+                tee.open_with(ta, Login::User, opening(how, 0)).is_err(),
+                "{how:?}"
+            );
+        }
+        let absent = TaUuid {
+            octets: [7; 16],
+            ..ta
+        };
+        let answer = tee.open(absent, Login::User).err().context("no such TA")?;
+        ensure!(answer.code() != Some(TEE_ERROR_BUSY), "{answer}");
+    }
+    ensure!(room(&tee, ta, Login::User)? == limit, "after failed opens");
+    // Sessions with a TA that has panicked are there until they are closed.
+    let seat = Seat::take(flavour(Kind::Shared, false), Login::User)?;
+    let sessions = fill(&seat.tee, &[ta], Login::User)?.context("no limit")?;
+    crate::bench::died(seat.command(Command::Panic, 0))?;
+    is_too_much(tee.open(STATS, Login::User).err().context("one more")?)?;
+    for session in sessions {
+        seat.tee.close(session)?;
+    }
+    ensure!(
+        room(&tee, ta, Login::User)? == limit - 1,
+        "one of the dead TA's is left"
+    );
+    seat.close()?;
+    ensure!(room(&tee, ta, Login::User)? == limit, "after a panic");
+    Ok(Some(format!(
+        "{limit} sessions, after {} failed opens",
+        6 * limit
+    )))
+}
+
+fn killed(bench: &Bench) -> Result<Option<String>> {
+    let Some(limit) = limit()? else {
+        return Ok(None);
+    };
+    let ta = flavour(Kind::Shared, false).uuid;
+    let tee = Tee::connect()?;
+    // Keeps the TA loaded, and takes one.
+    let _seat = tee.open(ta, Login::User)?;
+    let rounds = bench.rounds(5, 200);
+    for round in 0..rounds {
+        ROOT.act()?;
+        let mut victim = Process::start(|line| -> Result<()> {
+            OWNER.be()?;
+            let tee = Tee::connect()?;
+            line.go()?;
+            loop {
+                for session in fill(&tee, &[ta], Login::User)?.context("no limit")? {
+                    tee.close(session)?;
+                }
+            }
+        })?;
+        victim.line.wait()?;
+        let moment = bench.random().u64(0..100_000);
+        std::thread::sleep(Duration::from_micros(moment));
+        victim.kill()?;
+        victim.reap()?;
+        OWNER.act()?;
+        // The last of its sessions may end a little later.
+        let start = Instant::now();
+        while room(&tee, ta, Login::User)? != limit - 1 {
+            ensure!(
+                start.elapsed() < Duration::from_secs(5),
+                "round {round}, killed after {moment} us"
+            );
+        }
+    }
+    Ok(Some(format!("{rounds} clients killed")))
+}
+
+fn race(bench: &Bench) -> Result<Option<String>> {
+    let Some(limit) = limit()? else {
+        return Ok(None);
+    };
+    let rounds = bench.rounds(10, 500);
+    let mut most = 0;
+    for round in 0..rounds {
+        ROOT.act()?;
+        let mut clients = Vec::new();
+        for nth in 0..2 * limit {
+            let ta = flavour([Kind::Shared, Kind::Private][nth % 2], false).uuid;
+            clients.push(Process::start(move |line| {
+                OWNER.be()?;
+                let tee = Tee::connect()?;
+                line.go()?;
+                line.wait()?;
+                let opened = tee.open(ta, Login::User);
+                line.say(&opened.err())?;
+                line.wait()
+            })?);
+        }
+        for client in &mut clients {
+            client.line.wait()?;
+        }
+        for client in &mut clients {
+            client.line.go()?;
+        }
+        let mut got = 0;
+        for client in &mut clients {
+            match client.line.hear::<Option<Answer>>()? {
+                None => got += 1,
+                Some(answer) => is_too_much(answer)?,
+            }
+        }
+        // None of them had to give way to one that was refused in the end.
+        ensure!(got == limit, "round {round}: {got} of {limit} got in");
+        most = most.max(got);
+        for mut client in clients {
+            client.line.go()?;
+            client.finish::<()>()?;
+        }
+    }
+    Ok(Some(format!(
+        "{rounds} rounds, {most} of {} each",
+        2 * limit
+    )))
+}
