@@ -48,10 +48,13 @@ $(B)/%/client_binding_glue.h: $(B)/%/libclient_binding_glue.a core/glue/cbindgen
 		--crate client-binding-glue --output $@.new .
 	@cmp -s $@.new $@ && touch $@ || mv $@.new $@
 
-# What must hold for Rust in a kernel built with -mgeneral-regs-only; see the script.
+# What must hold for the Rust library, the C files beside it and the core that all is linked into; LINKED=--table says how much
+# stack each function takes.
+linked = cargo run --locked --quiet -p client-binding-evidence --bin linked -- $(LINKED) \
+	$(B)/$(1)/libclient_binding_glue.a $(B)/$(1)/client_binding_glue.h $(B)/optee/$(2)/core/tee.elf $(B)/optee/$(2)/core/client_binding/*.o \
+	--series $(optee_SERIES)
 .PHONY: check-glue check-glue-bti
-check-glue: $(GLUE_LIB) $(GLUE_HEADER) $(B)/optee/bound/.built
-	@scripts/check-glue $(GLUE_LIB) $(GLUE_HEADER) $(B)/optee/bound/core/tee.elf $(B)/src/optee-bound/core
+check-glue: $(GLUE_LIB) $(GLUE_HEADER) $(B)/optee/bound/.built $(B)/optee/stock/.built
+	@$(call linked,glue,bound) --stock $(B)/optee/stock/core/tee.elf
 check-glue-bti: $(B)/glue-bti/libclient_binding_glue.a $(B)/glue-bti/client_binding_glue.h $(B)/optee/bti/.built
-	@scripts/check-glue $(B)/glue-bti/libclient_binding_glue.a $(B)/glue-bti/client_binding_glue.h $(B)/optee/bti/core/tee.elf \
-		$(B)/src/optee-bound/core
+	@$(call linked,glue-bti,bti)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # make test: each check is a goal check-NAME; scripts/run-checks runs them all and counts.
 
-CHECKS := build format clippy clippy-clients clippy-tas clippy-glue host-tests coverage shell glue \
+CHECKS := build format clippy clippy-clients clippy-tas clippy-glue host-tests coverage unsafe shell glue \
 	linux-style linux-series optee-style optee-series optee-off teec-series clients rng demo mixes suite quota reset bench
 T := $(B)/test
 .PHONY: test $(CHECKS:%=check-%)
@@ -27,9 +27,14 @@ check-clippy-glue: $(GLUE_SYSROOT)/.built
 check-host-tests:
 	cargo test --locked
 
-# Each region of the decision, and each way out of each condition.
+# UNSAFE=--list prints what there is.
+check-unsafe: $(GLUE_SYSROOT)/.built
+	CARGO_TARGET_AARCH64_UNKNOWN_NONE_SOFTFLOAT_RUSTFLAGS='--sysroot=$(GLUE_SYSROOT) -Wunsafe-code' \
+		scripts/unsafe $(UNSAFE) --release --target $(GLUE_TARGET) --target-dir $(B)/target-unsafe
+
+# Each region of the decision, and each way out of each condition; COVERAGE=--totals says how many those are.
 check-coverage:
-	scripts/coverage
+	scripts/coverage $(COVERAGE)
 
 check-shell:
 	shellcheck -x $$(grep -lE '^#!/bin/(ba)?sh' scripts/* .ci/run)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# make verify: why the decision can be trusted, with figures. Minutes, and more packages than make test needs.
+# make verify: why the decision can be trusted, with figures (docs/trust.md). Minutes, and more packages than make test needs.
 
 # Every state of a small system (core/policy/tests/states.rs); every order in which cores count refusals; every way to break policy
-# and ABI a little: a mutant that no test notices is printed and fails. The other tests do, without the states.
+# and ABI a little: a mutant that no test notices is printed and fails. The other tests do, without the states. Before that, what
+# make test checks too, with its figures, and fuzzing.
 CARGO_MUTANTS := $(B)/tools/bin/cargo-mutants
 $(CARGO_MUTANTS):
 	@$(STEP) cargo-mutants cargo install --locked --quiet --root $(B)/tools --target-dir $(B)/target-tools cargo-mutants --version 27.1.0
@@ -13,6 +14,7 @@ MUTATED := $(B)/mutants-src
 .PHONY: verify
 verify: export CARGO_TARGET_DIR := $(B)/target-mutants
 verify: $(CARGO_MUTANTS)
+	$(MAKE) --no-print-directory -f mk/main.mk check-coverage COVERAGE=--totals check-unsafe UNSAFE=--list check-glue LINKED=--table fuzz
 	cargo test --locked --quiet -p client-binding-policy --test states -- --nocapture
 	RUSTFLAGS='--cfg loom' cargo test --locked --quiet --release --target-dir $(B)/target-loom -p client-binding-policy --test interleavings
 	rm -rf $(MUTATED) $(CARGO_TARGET_DIR)
