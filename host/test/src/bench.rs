@@ -20,15 +20,18 @@ use std::time::Duration;
 /// What a case knows of its surroundings.
 pub(crate) struct Bench {
     pub(crate) stack: Stack,
+    /// How many sessions a client may have, 0 for any number.
+    pub(crate) max_sessions: usize,
     pub(crate) full: bool,
     random: Mutex<fastrand::Rng>,
 }
 
 impl Bench {
-    pub(crate) fn new(stack: Stack, full: bool, seed: u64) -> Self {
+    pub(crate) fn new(stack: Stack, max_sessions: usize, full: bool, seed: u64) -> Self {
         let random = Mutex::new(fastrand::Rng::with_seed(seed));
         Self {
             stack,
+            max_sessions,
             full,
             random,
         }

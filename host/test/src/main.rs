@@ -34,6 +34,9 @@ struct Args {
     /// (and the bound driver) or stock-driver (and the bound core)
     #[arg(long, default_value = "bound", value_parser = Stack::named)]
     expect: Stack,
+    /// How many sessions the core lets a client have (CFG_CLIENT_BINDING_MAX_SESSIONS), 0 for any number
+    #[arg(long, default_value_t = 0)]
+    max_sessions: usize,
     /// Also the long cases, and many rounds of the others
     #[arg(long)]
     full: bool,

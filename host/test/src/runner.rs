@@ -42,7 +42,8 @@ pub(crate) fn run(args: &Args, cases: &[&'static Case]) -> Result<bool> {
     })?;
     warm_up()?;
     for round in 0..args.repeat {
-        let bench = Bench::new(args.expect, args.full, args.seed.wrapping_add(round.into()));
+        let seed = args.seed.wrapping_add(round.into());
+        let bench = Bench::new(args.expect, args.max_sessions, args.full, seed);
         for case in &cases {
             out.start(case)?;
             let start = Instant::now();

@@ -559,7 +559,7 @@ pub(super) fn play_by_ima(case: &Case, bench: &Bench, seen: &str) -> Result<Stri
 
 /// What it does.
 pub(crate) fn play_as_plain_program(number: u32, stack: Stack) -> ExitCode {
-    let bench = Bench::new(stack, false, 1);
+    let bench = Bench::new(stack, 0, false, 1);
     let play = || {
         OWNER.act()?;
         match Tee::connect()?.open(probe(false).uuid, Login::Application) {

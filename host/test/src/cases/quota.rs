@@ -15,8 +15,8 @@ use client_binding_raw::code::TEE_ERROR_BUSY;
 use client_binding_raw::{Answer, Login, Session, Tee};
 use std::time::{Duration, Instant};
 
-/// More than that is no limit to try out.
-const MOST: usize = 8;
+/// Whoever gets that many has no limit.
+const MOST: usize = 20;
 
 pub(super) const CASES: &[Case] = &[
     Case::service(
@@ -52,25 +52,19 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
-/// Opens sessions with those TAs in turn until that is too much. Nothing without a limit.
-fn fill(tee: &Tee, tas: &[TaUuid], login: Login) -> Result<Option<Vec<Session>>> {
+/// Opens sessions with those TAs in turn until that is too much.
+fn fill(tee: &Tee, tas: &[TaUuid], login: Login) -> Result<Vec<Session>> {
     let mut sessions = Vec::new();
-    for &ta in tas.iter().cycle() {
+    for &ta in tas.iter().cycle().take(MOST) {
         match tee.open(ta, login) {
             Ok(session) => sessions.push(session),
             Err(answer) => {
                 is_too_much(answer)?;
-                return Ok(Some(sessions));
+                return Ok(sessions);
             }
-        }
-        if sessions.len() > MOST {
-            for session in sessions {
-                tee.close(session)?;
-            }
-            return Ok(None);
         }
     }
-    bail!("no TA was named")
+    bail!("nobody counts the sessions of {login:?}")
 }
 
 fn is_too_much(answer: Answer) -> Result<()> {
@@ -88,7 +82,7 @@ fn is_too_much(answer: Answer) -> Result<()> {
 
 /// As many as that client may have now, given back at once.
 fn room(tee: &Tee, ta: TaUuid, login: Login) -> Result<usize> {
-    let sessions = fill(tee, &[ta], login)?.context("there is no limit any more")?;
+    let sessions = fill(tee, &[ta], login)?;
     let count = sessions.len();
     for session in sessions {
         tee.close(session)?;
@@ -96,17 +90,22 @@ fn room(tee: &Tee, ta: TaUuid, login: Login) -> Result<usize> {
     Ok(count)
 }
 
-/// The owner's limit, if there is one. Becomes the owner.
-fn limit() -> Result<Option<usize>> {
+/// The limit, if the core is said to have one. Becomes the owner.
+fn limit(bench: &Bench) -> Result<Option<usize>> {
     OWNER.act()?;
-    let sessions = fill(&Tee::connect()?, &[STATS], Login::User)?;
-    Ok(sessions.map(|sessions| sessions.len()))
+    let limit = bench.max_sessions;
+    if limit == 0 {
+        return Ok(None);
+    }
+    let seen = room(&Tee::connect()?, STATS, Login::User)?;
+    ensure!(seen == limit, "{seen} sessions instead of {limit}");
+    Ok(Some(limit))
 }
 
 fn over_all_tas(bench: &Bench) -> Result<Option<String>> {
-    if limit()?.is_none() {
+    let Some(limit) = limit(bench)? else {
         return Ok(None);
-    }
+    };
     let Some(pta) = Pta::open(bench)? else {
         return Ok(None);
     };
@@ -114,8 +113,8 @@ fn over_all_tas(bench: &Bench) -> Result<Option<String>> {
     OWNER.act()?;
     let [shared, private] = [Kind::Shared, Kind::Private].map(|kind| flavour(kind, false).uuid);
     let tee = Tee::connect()?;
-    let sessions = fill(&tee, &[shared, private, STATS], Login::User)?.context("no limit")?;
-    let limit = sessions.len();
+    let sessions = fill(&tee, &[shared, private, STATS], Login::User)?;
+    ensure!(sessions.len() == limit, "{} sessions", sessions.len());
     // Over another descriptor, too; not for others, nor for another login of the same user.
     let other = Tee::connect()?;
     is_too_much(other.open(private, Login::User).err().context("one more")?)?;
@@ -145,14 +144,14 @@ fn over_all_tas(bench: &Bench) -> Result<Option<String>> {
     Ok(Some(format!("{limit} sessions")))
 }
 
-fn nobody(_: &Bench) -> Result<Option<String>> {
-    let Some(limit) = limit()? else {
+fn nobody(bench: &Bench) -> Result<Option<String>> {
+    let Some(limit) = limit(bench)? else {
         return Ok(None);
     };
     let ta = flavour(Kind::Shared, false).uuid;
     let tee = Tee::connect()?;
     // The kernel may have some.
-    let sessions = fill(&tee, &[ta], Login::Public)?.context("no limit")?;
+    let sessions = fill(&tee, &[ta], Login::Public)?;
     ensure!(sessions.len() <= limit, "{} of {limit}", sessions.len());
     for person in [STRANGER, ROOT] {
         let answer = let_person(person, || Ok(Tee::connect()?.open(ta, Login::Public).err()))?;
@@ -162,8 +161,8 @@ fn nobody(_: &Bench) -> Result<Option<String>> {
     Ok(Some(format!("{} sessions for all", sessions.len())))
 }
 
-fn tas(_: &Bench) -> Result<Option<String>> {
-    let Some(limit) = limit()? else {
+fn tas(bench: &Bench) -> Result<Option<String>> {
+    let Some(limit) = limit(bench)? else {
         return Ok(None);
     };
     // Two users, each with as many instances of the TA as it may have, and each of these with a session of its own.
@@ -194,8 +193,8 @@ fn tas(_: &Bench) -> Result<Option<String>> {
     Ok(Some(format!("{count} sessions of a TA")))
 }
 
-fn failures(_: &Bench) -> Result<Option<String>> {
-    let Some(limit) = limit()? else {
+fn failures(bench: &Bench) -> Result<Option<String>> {
+    let Some(limit) = limit(bench)? else {
         return Ok(None);
     };
     let tee = Tee::connect()?;
@@ -217,7 +216,7 @@ fn failures(_: &Bench) -> Result<Option<String>> {
     ensure!(room(&tee, ta, Login::User)? == limit, "after failed opens");
     // Sessions with a TA that has panicked are there until they are closed.
     let seat = Seat::take(flavour(Kind::Shared, false), Login::User)?;
-    let sessions = fill(&seat.tee, &[ta], Login::User)?.context("no limit")?;
+    let sessions = fill(&seat.tee, &[ta], Login::User)?;
     crate::bench::died(seat.command(Command::Panic, 0))?;
     is_too_much(tee.open(STATS, Login::User).err().context("one more")?)?;
     for session in sessions {
@@ -236,7 +235,7 @@ fn failures(_: &Bench) -> Result<Option<String>> {
 }
 
 fn killed(bench: &Bench) -> Result<Option<String>> {
-    let Some(limit) = limit()? else {
+    let Some(limit) = limit(bench)? else {
         return Ok(None);
     };
     let ta = flavour(Kind::Shared, false).uuid;
@@ -251,7 +250,7 @@ fn killed(bench: &Bench) -> Result<Option<String>> {
             let tee = Tee::connect()?;
             line.go()?;
             loop {
-                for session in fill(&tee, &[ta], Login::User)?.context("no limit")? {
+                for session in fill(&tee, &[ta], Login::User)? {
                     tee.close(session)?;
                 }
             }
@@ -275,7 +274,7 @@ fn killed(bench: &Bench) -> Result<Option<String>> {
 }
 
 fn race(bench: &Bench) -> Result<Option<String>> {
-    let Some(limit) = limit()? else {
+    let Some(limit) = limit(bench)? else {
         return Ok(None);
     };
     let rounds = bench.rounds(10, 500);
