@@ -19,7 +19,8 @@ $(B)/optee/crowd-%/.built: $(B)/src/optee-%/.stamp $(B)/optee/%/.built mk/bench.
 	@touch $@
 
 .PHONY: bench bench-files bench-update check-bench
-bench-files: boot-files $(addprefix $(BENCH)/,.program .ta .plugin) $(VARIANTS:%=$(B)/boot/flash-crowd-%.bin)
+bench-files: boot-files $(addprefix $(BENCH)/,.program .ta .plugin) $(VARIANTS:%=$(B)/boot/flash-crowd-%.bin) \
+		$(B)/optee/plain/.built
 
 # Five boots must say the same; one is enough to see a rise.
 bench: bench-files
