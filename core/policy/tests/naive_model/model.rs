@@ -3,7 +3,8 @@
 //! looks everything up in it, written from the rules and not from the code. Random
 //! histories (main.rs) and the fuzz targets (core/fuzz) go through it.
 
-use client_binding_policy::abi::{Claim, Identity, Login, OPTEE_MSG_LOGIN_RELEASE, Operation};
+use client_binding_policy::abi::OPTEE_MSG_LOGIN_RELEASE;
+use client_binding_policy::abi::{Claim, Identity, Login, Operation};
 use client_binding_policy::{Binding, Instance, Opening, Quota, Refusal, Session};
 
 /// What happened, in order.
