@@ -12,7 +12,7 @@ mutant-linux: $(B)/boot/driver-mutant.cpio
 GLUE_MANIFEST_glue-mutant := --manifest-path $(B)/src/rust-mutant/Cargo.toml
 $(B)/glue-mutant/libclient_binding_glue.a: FORCE
 $(B)/optee/mutant/.built: $(B)/glue-mutant/libclient_binding_glue.a $(B)/glue-mutant/client_binding_glue.h FORCE
-	@$(STEP) optee-mutant sh -c '$(call optee-make,$(B)/src/optee-mutant,$(@D),CFG_CLIENT_BINDING=y \
+	@$(STEP) optee-mutant sh -c '$(call optee-make,$(B)/src/optee-mutant,$(@D),CFG_CLIENT_BINDING=y CFG_CLIENT_BINDING_PTA=y \
 		CLIENT_BINDING_GLUE=$(B)/glue-mutant $(MUTANT_OPTIONS),$(OPTEE_BINARIES:%=$(@D)/%))'
 	@touch $@
 $(B)/src/linux-mutant/.stamp: FORCE
