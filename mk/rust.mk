@@ -14,9 +14,9 @@ $(B)/libteec/.copied: /usr/lib/aarch64-linux-gnu/libteec.so
 	@mkdir $(@D)/usr/lib; cp -a /usr/lib/aarch64-linux-gnu/libteec.so* $(@D)/usr/lib
 	@touch $@
 
-CLIENT_SOURCES := $(call cargo-sources,host ta/proto core/abi)
+CLIENT_SOURCES := $(call cargo-sources,host ta/proto core/abi core/policy)
 $(CLIENTS)/.built: $(CLIENT_SOURCES) $(B)/libteec/.copied scripts/build-clients mk/rust.mk
-	@$(STEP) clients scripts/build-clients $(@D) client-binding-ca client-binding-demo
+	@$(STEP) clients scripts/build-clients $(@D) client-binding-ca client-binding-demo client-binding-bindctl
 	@touch $@
 
 # What prints the demonstration's table, and what computes the identities that a TA names as its clients: programs for here.

@@ -2,6 +2,7 @@
 //! Who has which number in the system that the TA is made for, seldom this one.
 
 use anyhow::{Context, Result, ensure};
+use client_binding_identity::people;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -32,29 +33,8 @@ impl People {
         let text = fs::read_to_string(&path).with_context(|| {
             format!("cannot read {shown} to look up {name:?}: give --root or a number")
         })?;
-        find(&text, name).with_context(|| format!("{shown} does not know {name:?}"))
-    }
-}
-
-/// passwd(5) and group(5): the name stands first, its number third.
-fn find(text: &str, name: &str) -> Option<u32> {
-    text.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok())?
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names() {
-        let text = "root:x:0:0:root:/root:/bin/sh\nbad:x\nowner:x:1000:7:::\n";
-        assert_eq!(find(text, "owner"), Some(1000));
-        assert_eq!(find(text, "root"), Some(0));
-        for nobody in ["own", "bad", "x", ""] {
-            assert_eq!(find(text, nobody), None, "{nobody}");
-        }
+        let known = people(&text).find(|(known, _)| *known == name);
+        let (_, number) = known.with_context(|| format!("{shown} does not know {name:?}"))?;
+        Ok(number)
     }
 }

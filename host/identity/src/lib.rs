@@ -5,9 +5,11 @@
 #![forbid(unsafe_code)]
 
 mod measure;
+mod people;
 
 use client_binding_abi::Login;
 pub use measure::{Digest, Measurement};
+pub use people::people;
 use uuid::{Uuid, uuid};
 
 /// The namespace of client UUIDs (`tee_client_uuid_ns` in Linux' `tee_core.c`).

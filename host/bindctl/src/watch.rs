@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Waiting until somebody may have been refused.
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::fs::File;
+use std::io::{ErrorKind, Read, Seek};
+use std::os::fd::AsFd;
+use std::thread::sleep;
+use std::time::Duration;
+
+/// Linux wakes who polls this when OP-TEE denied somebody access.
+pub(crate) const ATTRIBUTE: &str = "/sys/class/tee/tee0/refused_calls";
+/// Not everything that is refused passes the driver as that: what TAs ask of each other does not, nor BUSY.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often to ask where nothing wakes us.
+const PERIOD: Duration = Duration::from_secs(1);
+/// In a flood, ask a hundred times a second and no more: what is alike becomes one line.
+const BREATH: Duration = Duration::from_millis(10);
+
+/// What wakes us, if the driver has it.
+pub(crate) struct Watch(Option<File>);
+
+impl Watch {
+    /// `None` inside if the driver has no such file.
+    pub(crate) fn open(path: &str) -> Result<Self> {
+        match File::open(path) {
+            Ok(file) => Ok(Self(Some(file))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self(None)),
+            Err(error) => Err(error).with_context(|| format!("cannot open {path}")),
+        }
+    }
+
+    /// Whether anything wakes us.
+    pub(crate) fn is_woken(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// What happens from now on ends the next [`wait`](Self::wait), however long it takes until that begins.
+    pub(crate) fn arm(&mut self) -> Result<()> {
+        let Some(file) = &mut self.0 else {
+            return Ok(());
+        };
+        let mut text = String::new();
+        let read = file.rewind().and_then(|()| file.read_to_string(&mut text));
+        read.with_context(|| format!("cannot read {ATTRIBUTE}"))?;
+        Ok(())
+    }
+
+    /// Waits for news, or until it is time to ask anyway.
+    pub(crate) fn wait(&self) -> Result<()> {
+        let Some(file) = &self.0 else {
+            sleep(PERIOD);
+            return Ok(());
+        };
+        let mut polled = [PollFd::new(file.as_fd(), PollFlags::POLLPRI)];
+        let timeout = PollTimeout::try_from(PATIENCE)?;
+        match poll(&mut polled, timeout) {
+            Ok(0) | Err(Errno::EINTR) => Ok(()),
+            Ok(_) => {
+                sleep(BREATH);
+                Ok(())
+            }
+            Err(error) => Err(error).context("poll"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_driver_without_the_file_is_no_error() {
+        let watch = Watch::open("/nonexistent/refused_calls").unwrap();
+        assert!(!watch.is_woken());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_is_one() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml/refused_calls");
+        assert!(Watch::open(path).is_err());
+    }
+}
