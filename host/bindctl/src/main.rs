@@ -158,7 +158,7 @@ fn news(pta: &Pta, cursor: &mut Cursor) -> anyhow::Result<Vec<NewsView>> {
     Ok(news.iter().map(NewsView::new).collect())
 }
 
-/// Until somebody ends it.
+/// Until somebody ends it, or nobody reads it.
 fn follow(pta: &Pta, mut cursor: Cursor, json: bool) -> anyhow::Result<()> {
     let mut watch = Watch::open(watch::ATTRIBUTE)?;
     if !watch.is_woken() {
@@ -177,7 +177,9 @@ fn follow(pta: &Pta, mut cursor: Cursor, json: bool) -> anyhow::Result<()> {
             };
             write(&(line + "\n"))?;
         }
-        watch.wait()?;
+        if !watch.wait(io::stdout())? {
+            return Ok(());
+        }
     }
 }
 

@@ -48,22 +48,25 @@ impl Watch {
         Ok(())
     }
 
-    /// Waits for news, or until it is time to ask anyway.
-    pub(crate) fn wait(&self) -> Result<()> {
-        let Some(file) = &self.0 else {
-            sleep(PERIOD);
-            return Ok(());
-        };
-        let mut polled = [PollFd::new(file.as_fd(), PollFlags::POLLPRI)];
-        let timeout = PollTimeout::try_from(PATIENCE)?;
+    /// Waits for news, or until it is time to ask anyway. False if nobody reads what is written to `out` any more.
+    pub(crate) fn wait(&self, out: impl AsFd) -> Result<bool> {
+        let file = self.0.as_ref();
+        let timeout = PollTimeout::try_from(if file.is_some() { PATIENCE } else { PERIOD })?;
+        // A pipe without a reader is an error whatever is asked for.
+        let mut polled = vec![PollFd::new(out.as_fd(), PollFlags::empty())];
+        polled.extend(file.map(|file| PollFd::new(file.as_fd(), PollFlags::POLLPRI)));
         match poll(&mut polled, timeout) {
-            Ok(0) | Err(Errno::EINTR) => Ok(()),
-            Ok(_) => {
-                sleep(BREATH);
-                Ok(())
-            }
-            Err(error) => Err(error).context("poll"),
+            Ok(0) | Err(Errno::EINTR) => return Ok(true),
+            Ok(_) => {}
+            Err(error) => return Err(error).context("poll"),
         }
+        let is_read = polled[0]
+            .revents()
+            .is_none_or(|events| !events.contains(PollFlags::POLLERR));
+        if is_read {
+            sleep(BREATH);
+        }
+        Ok(is_read)
     }
 }
 
@@ -81,5 +84,14 @@ mod tests {
     fn a_file_that_cannot_be_opened_is_one() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml/refused_calls");
         assert!(Watch::open(path).is_err());
+    }
+
+    #[test]
+    fn it_ends_when_nobody_reads() {
+        let watch = Watch::open("/nonexistent/refused_calls").unwrap();
+        let (reader, writer) = std::io::pipe().unwrap();
+        assert!(watch.wait(&writer).unwrap());
+        drop(reader);
+        assert!(!watch.wait(&writer).unwrap());
     }
 }
