@@ -3,6 +3,7 @@
 
 use super::Case;
 use crate::bench::{Seat, flavour, visit};
+use crate::operator::PTA;
 use crate::world::{OWNER, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, ensure};
 use client_binding_proto::probe::{DECLARED, Flavour, Kind};
@@ -13,6 +14,7 @@ use std::process::Command;
 
 const MODULE: &str = "/lib/modules/kernel_client.ko";
 const DEVICE: &str = "/dev/kernel-client";
+const ACCESS_DENIED: u32 = 0xffff_0001;
 const PUBLIC: u32 = 0;
 const REE_KERNEL: u32 = 0x8000_0000;
 
@@ -93,6 +95,29 @@ pub(super) const CASES: &[Case] = &[
         })
     })
     .bound(),
+    Case::service(
+        10005,
+        "The PTA answers to the kernel, if it logs in as such",
+        &[8, 16],
+        |b| {
+            if !b.stack.has_bound_core() {
+                return Ok(None);
+            }
+            with_module(|| {
+                // In anybody's task.
+                let ask = |login| {
+                    let_person(STRANGER, || {
+                        tell("", &format!("open {} {login:x}", PTA.text))
+                    })
+                };
+                let session = opened(ask(REE_KERNEL)?)?;
+                tell("", &format!("close {session}"))?;
+                let (answer, _) = ask(PUBLIC)?;
+                ensure!(answer.code() == Some(ACCESS_DENIED), "PUBLIC: {answer}");
+                Ok("REE_KERNEL alone".into())
+            })
+        },
+    ),
 ];
 
 /// Says a line to the module: the answer and its value.
