@@ -22,12 +22,12 @@ $(B)/boot/base.cpio: $(GUEST_FILES) mk/guest.mk $(CLIENTS)/.built
 	@for c in $(CLIENTS)/*; do ln -s /clients/$$(basename $$c) $(G)/base/usr/bin/; done
 	@$(call pack,$(G)/base,$@)
 
-# Half of it is room for what tests put there. A journal would be of no use to a disk that lives as long as a boot.
+# Most of it is room for what tests put there. A journal would be of no use to a disk that lives as long as a boot.
 $(B)/boot/clients.img: $(CLIENTS)/.built mk/guest.mk
 	@rm -rf $(G)/clients $@.new; mkdir -p $(G)/clients $(@D)
 	@cp $(CLIENTS)/* $(G)/clients/
 	@/usr/sbin/mke2fs -q -t ext4 -O verity,^has_journal -b 4096 -E root_owner=0:0,hash_seed=$(DISK_ID) -U $(DISK_ID) \
-		-d $(G)/clients $@.new 16M
+		-d $(G)/clients $@.new 32M
 	@mv $@.new $@
 DISK_ID := 6ad6ce0e-5b3c-4a26-8f2b-3c1f6d0a9e41
 
