@@ -27,7 +27,7 @@ help:
 	@echo 'make test-suite the whole regression suite on stock, bound and both mixes: ten minutes'
 	@echo 'make test-full  the whole regression suite in every configuration: hours'
 	@echo 'make mutants-system  bring back bugs, one at a time, and see what catches them: an hour'
-	@echo 'make verify     the evidence of docs/trust.md: a quarter of an hour'
+	@echo 'make verify     the evidence of docs/trust.md, mutants included'
 	@echo 'make fuzz       look for messages that break the policy: a minute for each target, or FUZZ_SECONDS=...'
 	@echo 'make fuzz-corpus  keep the fewest inputs that reach what all that were found reach'
 	@echo 'make bench      count what a call costs, stock and bound, over five boots: five minutes'
