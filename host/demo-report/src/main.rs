@@ -4,7 +4,9 @@
 #![forbid(unsafe_code)]
 
 use clap::Parser;
-use client_binding_demo_rows::{Compared, Played, Row, Stack, compare, parse};
+use client_binding_demo_rows::{
+    Compared, Played, Row, Stack, compare, compare_refused, parse, parse_refused,
+};
 use comfy_table::{Table, presets};
 use std::fs;
 use std::iter::once;
@@ -22,6 +24,10 @@ struct Args {
     /// the core only)
     #[arg(required = true, value_name = "STACK=FILE", value_parser = run)]
     runs: Vec<(Stack, String)>,
+    /// What `bindctl denials --json` printed after the last of them: compared with what
+    /// the rows attempt
+    #[arg(long, value_name = "FILE")]
+    refused: Option<String>,
 }
 
 fn run(text: &str) -> Result<(Stack, String), String> {
@@ -32,8 +38,9 @@ fn run(text: &str) -> Result<(Stack, String), String> {
 }
 
 fn main() -> ExitCode {
+    let args = Args::parse();
     let mut runs = Vec::new();
-    for (stack, file) in Args::parse().runs {
+    for (stack, file) in args.runs {
         match read(file.as_ref()) {
             Ok(run) => runs.push((stack, run)),
             Err(error) => {
@@ -52,16 +59,36 @@ fn main() -> ExitCode {
         .flatten()
         .filter(|cell| !cell.holds())
         .collect();
-    if deviations.is_empty() {
+    let as_expected = deviations.is_empty();
+    if as_expected {
         println!("All {} rows are as expected.", Row::ALL.len());
-        ExitCode::SUCCESS
     } else {
         println!("Not as expected:");
         for deviation in deviations {
             println!("  {}", describe(deviation));
         }
+    }
+    let told_of_all = args.refused.is_none_or(|file| told_of_all(file.as_ref()));
+    if as_expected && told_of_all {
+        ExitCode::SUCCESS
+    } else {
         ExitCode::FAILURE
     }
+}
+
+/// Whether OP-TEE tells of exactly what was attempted.
+fn told_of_all(file: &Path) -> bool {
+    let text = fs::read_to_string(file).map_err(|error| error.to_string());
+    let compared = text
+        .and_then(|text| parse_refused(&text))
+        .and_then(|refused| compare_refused(&refused));
+    match &compared {
+        Ok(count) => {
+            println!("OP-TEE tells of the {count} attempts that it refused, and of no other.")
+        }
+        Err(error) => println!("What OP-TEE tells of is not what was refused: {error}"),
+    }
+    compared.is_ok()
 }
 
 fn read(path: &Path) -> Result<Vec<Played>, String> {
