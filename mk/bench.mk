@@ -2,7 +2,9 @@
 # What client binding costs, counted: a plugin for QEMU, the program and the TA that are measured, and the report.
 
 BENCH := $(B)/bench
-$(BENCH)/.program: $(call cargo-sources,core/abi ta/proto host/identity host/raw host/bench-calls host/bench) scripts/build-bench
+$(BENCH)/.program: export OPTEE_CLIENT_EXPORT := $(B)/libteec
+$(BENCH)/.program: $(call cargo-sources,core/abi ta/proto host/identity host/raw host/bench-calls host/bench) $(B)/libteec/.copied \
+		scripts/build-bench
 	@$(STEP) bench-program scripts/build-bench $(@D) program
 	@touch $@
 $(BENCH)/.ta: $(call cargo-sources,core/abi ta/clients ta/kit ta/proto ta/bench) $(B)/ta/.built scripts/build-bench

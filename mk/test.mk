@@ -18,7 +18,8 @@ check-format:
 check-clippy:
 	cargo clippy $(CLIPPY)
 check-clippy-clients: $(B)/libteec/.copied
-	cargo clippy --release --target $(GUEST_TARGET) -p client-binding-client -p client-binding-ca -p client-binding-demo $(CLIPPY)
+	cargo clippy --release --target $(GUEST_TARGET) -p client-binding-client -p client-binding-ca -p client-binding-demo \
+		-p client-binding-bench $(CLIPPY)
 check-clippy-tas: $(VAULT_CLIENTS) $(B)/optee/bound/.built
 	cargo clippy --release --target $(GUEST_TARGET) $(RUST_TAS:%=-p client-binding-ta-%) --locked -- -D warnings
 check-clippy-glue: $(GLUE_SYSROOT)/.built

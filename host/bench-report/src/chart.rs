@@ -7,7 +7,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::path::Path;
 
-const SIZE: (u32, u32) = (720, 420);
+const SIZE: (u32, u32) = (720, 474);
 const STOCK: RGBColor = RGBColor(0x9a, 0xa5, 0xb1);
 const BOUND: RGBColor = RGBColor(0x1f, 0x6f, 0xb4);
 /// A bar's share of the row that two of them have.

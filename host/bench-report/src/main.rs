@@ -73,25 +73,29 @@ struct System {
 
 fn system(args: &Args, name: &str) -> Result<System> {
     let mut boots = Vec::new();
-    for boot in &args.boots {
-        boots.push(Run::read(&boot.join(format!("{name}.counts")))?);
+    let mut counts = BTreeMap::new();
+    for folder in &args.boots {
+        let (run, detail) = boot(args, folder, name)?;
+        if boots.is_empty() {
+            counts = detail;
+        }
+        boots.push(run);
     }
-    let mut counts = detail(args, name, &boots[0])?;
-    let crowd = format!("crowd-{name}");
-    let run = Run::read(&args.boots[0].join(format!("{crowd}.counts")))?;
-    counts.extend(detail(args, &crowd, &run)?);
+    let (run, detail) = boot(args, &args.boots[0], &format!("crowd-{name}"))?;
+    counts.extend(detail);
     boots[0].take_in(run);
     Ok(System { boots, counts })
 }
 
-/// The instructions of each call at their places.
-fn detail(args: &Args, core: &str, run: &Run) -> Result<BTreeMap<Call, Counts>> {
-    let symbols = args.boots[0].join(format!("{core}.symbols"));
-    let places = Places::read(&args.build, core, &symbols)?;
+/// A boot of the core with that name, and the instructions of each call at their places.
+fn boot(args: &Args, folder: &Path, core: &str) -> Result<(Run, BTreeMap<Call, Counts>)> {
+    let file = |kind| folder.join(format!("{core}.{kind}"));
+    let run = Run::read(&file("counts"))?;
+    let places = Places::read(&args.build, core, &file("symbols"))?;
     let calls = Call::ALL.iter();
-    Ok(calls
-        .filter_map(|call| Some((*call, run.counts(*call, &places)?)))
-        .collect())
+    let counts = calls.filter_map(|call| Some((*call, run.counts(*call, &places)?)));
+    let counts = counts.collect();
+    Ok((run, counts))
 }
 
 fn report(args: &Args) -> Result<Vec<String>> {
@@ -254,16 +258,8 @@ fn exact<'a>(stock: &'a System, bound: &'a System) -> Vec<(Call, &'a Counts, &'a
 }
 
 fn added_by_layer(stock: &System, bound: &System) -> Table {
-    let mut table = table([
-        "added, by layer",
-        "program",
-        "Linux",
-        "driver",
-        "TF-A",
-        "OP-TEE",
-        "TA",
-        "all",
-    ]);
+    let [a, b, c, d, e, f, g] = Layer::ALL.map(Layer::title);
+    let mut table = table(["added, by layer", a, b, c, d, e, f, g, "all"]);
     for (call, a, b) in exact(stock, bound) {
         let added = Layer::ALL.map(|layer| b.of(layer) as i64 - a.of(layer) as i64);
         let row = std::iter::once(call.title().to_owned())

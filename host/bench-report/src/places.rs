@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Whose an address is. With -icount nothing is loaded at random, and no two layers
-//! share an address: Linux' programs are below TF-A or far above, TAs in between.
+//! Whose an address is. No two layers share one: Linux' programs are below TF-A or far
+//! above, TAs in between.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 use std::path::Path;
 
 /// What a call goes through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Layer {
-    /// Linux' programs: the one that measures, and tee-supplicant.
+    /// Linux' programs: the one that measures, with libc, and tee-supplicant.
     Program,
+    /// Debian's `libteec.so`, where the program that measures has it.
+    Libteec,
     /// Linux without the driver.
     Linux,
     /// `tee.ko` and `optee.ko`.
@@ -24,8 +26,9 @@ pub(crate) enum Layer {
 }
 
 impl Layer {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Program,
+        Self::Libteec,
         Self::Linux,
         Self::Driver,
         Self::TfA,
@@ -36,6 +39,7 @@ impl Layer {
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Program => "program",
+            Self::Libteec => "libteec",
             Self::Linux => "Linux",
             Self::Driver => "driver",
             Self::TfA => "TF-A",
@@ -48,6 +52,8 @@ impl Layer {
 /// A function, or all there is to know.
 pub(crate) type Symbol = (Layer, String);
 
+/// Of a function without a symbol; sorted before whatever begins at the same address.
+const UNNAMED: &str = "(unnamed)";
 /// Where Linux is, with its modules.
 const LINUX: u64 = 0xffff_8000_0000_0000;
 /// Where TAs are.
@@ -57,59 +63,76 @@ const TAS: std::ops::Range<u64> = 0x4000_0000..0x8000_0000;
 #[derive(Default)]
 pub(crate) struct Places {
     symbols: Vec<(u64, Symbol)>,
-    /// Where TF-A and the core have their code.
-    secure: Vec<(Layer, std::ops::Range<u64>)>,
+    /// Where libteec, TF-A and the core have their code.
+    code: Vec<(Layer, std::ops::Range<u64>)>,
 }
 
 impl Places {
-    /// Everything of a system with that name. What Linux has is in its own list of
-    /// symbols, as it was in that boot.
-    pub(crate) fn read(build: &Path, system: &str, kallsyms: &Path) -> Result<Self> {
+    /// Everything of a system with that name. What the program printed in that boot
+    /// says where libteec was, and Linux' own list of symbols what Linux had.
+    pub(crate) fn read(build: &Path, system: &str, boot: &Path) -> Result<Self> {
+        let text = crate::read(boot)?;
+        let (map, kallsyms) = text.split_once('\n').unwrap_or_default();
         let mut places = Self::default();
-        places.kallsyms(&crate::read(kallsyms)?)?;
-        places.elf(Layer::TfA, &build.join("tfa/qemu/release/bl31/bl31.elf"))?;
-        places.elf(
-            Layer::Core,
-            &build.join("optee").join(system).join("core/tee.elf"),
-        )?;
+        let told = || boot.display().to_string();
+        let libteec = loaded(map).with_context(told)?;
+        places.kallsyms(kallsyms).with_context(told)?;
+        for (layer, file, bias) in [
+            (Layer::Libteec, "libteec/usr/lib/libteec.so", libteec),
+            (Layer::TfA, "tfa/qemu/release/bl31/bl31.elf", 0),
+            (Layer::Core, &format!("optee/{system}/core/tee.elf"), 0),
+        ] {
+            let file = build.join(file);
+            let named = || file.display().to_string();
+            let octets = std::fs::read(&file).with_context(named)?;
+            places.elf(layer, &octets, bias).with_context(named)?;
+        }
         places.symbols.sort();
         Ok(places)
     }
 
-    /// `ADDRESS TYPE NAME [MODULE]`
+    /// `ADDRESS TYPE NAME [MODULE]`. Anything else is libteec's, which tells what failed
+    /// without an answer there and nowhere else.
     fn kallsyms(&mut self, text: &str) -> Result<()> {
         for line in text.lines() {
-            let mut words = line.split_whitespace();
-            let address = words.next().context("an empty line among the symbols")?;
-            let name = words.nth(1).context("a symbol without a name")?;
-            let layer = match words.next() {
-                Some("[tee]" | "[optee]") => Layer::Driver,
+            let words: Vec<_> = line.split_whitespace().collect();
+            let address = words.first().map(|word| u64::from_str_radix(word, 16));
+            let (Some(Ok(address)), Some(name)) = (address, words.get(2)) else {
+                bail!("neither a symbol of Linux nor expected: {line}");
+            };
+            let layer = match words.get(3) {
+                Some(&("[tee]" | "[optee]")) => Layer::Driver,
                 _ => Layer::Linux,
             };
-            let address = u64::from_str_radix(address, 16)?;
             self.symbols.push((address, (layer, plain(name))));
         }
         Ok(())
     }
 
-    fn elf(&mut self, layer: Layer, path: &Path) -> Result<()> {
-        let octets = std::fs::read(path).with_context(|| path.display().to_string())?;
-        let file = object::File::parse(&*octets).with_context(|| path.display().to_string())?;
+    /// What is that much above the addresses in the file.
+    fn elf(&mut self, layer: Layer, octets: &[u8], bias: u64) -> Result<()> {
+        let file = object::File::parse(octets)?;
         for section in file.sections() {
             let code = section.kind() == object::SectionKind::Text;
-            let range = section.address()..section.address() + section.size();
+            let start = section.address() + bias;
             if code && section.address() != 0 {
-                self.secure.push((layer, range));
+                self.code.push((layer, start..start + section.size()));
             }
         }
-        for symbol in file.symbols() {
+        for symbol in file.symbols().chain(file.dynamic_symbols()) {
             let name = symbol.name()?;
             // Neither $x and $d nor files, sections and absolute numbers.
             let code = matches!(symbol.kind(), SymbolKind::Text | SymbolKind::Label)
                 || symbol.kind() == SymbolKind::Unknown;
             if code && symbol.section_index().is_some() && !name.starts_with('$') {
                 let name = format!("{:#}", rustc_demangle::demangle(name));
-                self.symbols.push((symbol.address(), (layer, plain(&name))));
+                let start = symbol.address() + bias;
+                self.symbols.push((start, (layer, plain(&name))));
+                if layer == Layer::Libteec {
+                    // What follows may be one of those that Debian took away.
+                    let end = start + symbol.size();
+                    self.symbols.push((end, (layer, UNNAMED.into())));
+                }
             }
         }
         Ok(())
@@ -123,7 +146,7 @@ impl Places {
             Some((_, symbol)) if (symbol.0, layer) == (Layer::Driver, Layer::Linux) => {
                 symbol.clone()
             }
-            _ => (layer, "(unnamed)".into()),
+            _ => (layer, UNNAMED.into()),
         }
     }
 
@@ -135,10 +158,24 @@ impl Places {
         if TAS.contains(&address) {
             return Layer::Ta;
         }
-        let mut secure = self.secure.iter();
-        let found = secure.find(|(_, range)| range.contains(&address));
+        let mut code = self.code.iter();
+        let found = code.find(|(_, range)| range.contains(&address));
         found.map_or(Layer::Program, |(layer, _)| *layer)
     }
+}
+
+/// How far above the addresses in its file an object is, by the line about its code in
+/// `/proc/PID/maps`: `START-END MODE OFFSET DEVICE INODE PATH`. The code of a library
+/// is as far behind its start in the file as in memory.
+fn loaded(line: &str) -> Result<u64> {
+    let words: Vec<_> = line.split_whitespace().collect();
+    let ([start, "r-xp", offset, ..], true) = (&words[..], words.len() == 6) else {
+        bail!("this does not say where libteec was: {line}");
+    };
+    let start = start.split('-').next().unwrap_or_default();
+    let number = |text| u64::from_str_radix(text, 16);
+    let bias = number(start)?.checked_sub(number(offset)?);
+    bias.with_context(|| format!("no library is there: {line}"))
 }
 
 /// Without what the compiler adds to the names of parts and copies.
@@ -153,6 +190,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_libteec_prints_is_an_error() {
+        let map = "ffff89300000-ffff89303000 r-xp 00010000 00:02 70  /usr/lib/libteec.so.2.0.0";
+        assert_eq!(loaded(map).unwrap(), 0xffff_892f_0000);
+        for map in ["", "ffff89300000 T _text", &map.replace("r-x", "r--")] {
+            assert!(loaded(map).is_err());
+        }
+        let mut places = Places::default();
+        let failure = "ERR [171] TEEC:TEEC_CloseSession:675: Failed to close session 0x2\n";
+        assert!(places.kallsyms(failure).is_err());
+        assert!(places.kallsyms("ffff800080000000 T\n").is_err());
+    }
+
+    #[test]
+    fn a_library_is_where_it_was_loaded() {
+        let octets = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let entry = object::File::parse(&*octets).unwrap().entry();
+        let mut places = Places::default();
+        let bias = 0xffff_0000_0000;
+        places.elf(Layer::Libteec, &octets, bias).unwrap();
+        places.symbols.sort();
+        let start = (Layer::Libteec, "_start".into());
+        assert_eq!(places.of(entry + bias), start);
+        assert_eq!(places.of(entry), (Layer::Program, UNNAMED.into()));
+    }
+
+    #[test]
     fn an_address_has_one_owner() {
         let mut places = Places::default();
         places
@@ -160,7 +223,7 @@ mod tests {
                 "ffff800080000000 T _text\nffff80007a600000 t optee_invoke_func.isra.0\t[optee]\n",
             )
             .unwrap();
-        places.secure.push((Layer::Core, 0xe10_0000..0xe18_0000));
+        places.code.push((Layer::Core, 0xe10_0000..0xe18_0000));
         places
             .symbols
             .push((0xe10_0100, (Layer::Core, "memset".into())));

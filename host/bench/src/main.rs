@@ -1,24 +1,26 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Makes the calls that are counted: a thousand of each to warm up, then a thousand
-//! between marks, and fewer of those that load the TA.
+//! Makes the calls that are counted, through libteec: a thousand of each to warm up, then
+//! a thousand between marks, and fewer of those that load the TA.
 
 #![deny(unsafe_code)]
 
 mod marks;
+mod teec;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use client_binding_bench_calls::Call;
+use client_binding_proto::STATS;
 use client_binding_proto::bench::{Command, UUID};
-use client_binding_proto::{STATS, Shape};
+use client_binding_raw::Answer;
 use client_binding_raw::people::{OWNER, STRANGER, let_person};
-use client_binding_raw::sys::{Param, Params};
-use client_binding_raw::{Answer, Login, Session, Tee};
+use teec::Session;
 
 /// Makes the calls that are counted
 ///
 /// Must be started as root in a system with /dev/tee0, tee-supplicant and the bench TA,
-/// and counts nothing itself: see bench-plugin.
+/// and counts nothing itself: see bench-plugin. Prints where libteec is; what libteec
+/// prints besides is a failure.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
@@ -59,6 +61,7 @@ fn main() -> Result<()> {
         warm: args.warm_loads,
         count: args.count_loads,
     };
+    println!("{}", libteec()?);
     if let Some(sessions) = args.crowd {
         return crowd(sessions, rounds);
     }
@@ -66,49 +69,62 @@ fn main() -> Result<()> {
     bench(&args, rounds, loads)
 }
 
+/// The line about libteec's code in `/proc/self/maps`.
+fn libteec() -> Result<String> {
+    let maps = std::fs::read_to_string("/proc/self/maps")?;
+    let code = |line: &&str| line.contains(" r-xp ") && line.contains("/libteec.so");
+    let line = maps.lines().find(code).context("libteec is not loaded")?;
+    Ok(line.into())
+}
+
 /// A look-up in the core goes through the sessions in their order: the one that is used is the last.
 fn crowd(sessions: u32, rounds: Rounds) -> Result<()> {
-    let others = Tee::connect()?;
+    let others = teec::Context::new()?;
     for number in 0..sessions {
-        let opened = others.open(STATS, Login::User);
+        let opened = others.open(STATS, Command::Nothing);
         opened.with_context(|| format!("session {number} of the crowd"))?;
     }
     OWNER.act()?;
-    let (tee, none) = (Tee::connect()?, Command::Nothing);
-    let session = open(&tee, none)?;
-    rounds.each(|| invoke(&tee, session, Call::Crowd, none, Answer::is_success))
+    let (tee, none) = (teec::Context::new()?, Command::Nothing);
+    let mut session = open(&tee, none)?;
+    rounds.each(|| invoke(&mut session, Call::Crowd, none, Answer::is_success))
 }
 
 fn bench(args: &Args, rounds: Rounds, loads: Rounds) -> Result<()> {
-    let tee = Tee::connect()?;
+    let tee = teec::Context::new()?;
     let (none, four) = (Command::Nothing, Command::NothingOfFour);
 
     loads.each(|| {
         let session = marks::around(Call::Load0, || open(&tee, none))?;
-        marks::around(Call::Unload, || tee.close(session)).context("close")
+        marks::around(Call::Unload, || session.close());
+        Ok(())
     })?;
     loads.each(|| {
-        let session = marks::around(Call::Load4, || open(&tee, four))?;
-        tee.close(session).context("close")
+        marks::around(Call::Load4, || open(&tee, four))?.close();
+        Ok(())
     })?;
 
     // The TA stays loaded.
-    let session = open(&tee, none)?;
+    let mut session = open(&tee, none)?;
     rounds.each(|| {
         marks::around(Call::Nothing, || ());
         Ok(())
     })?;
     let accepted = Answer::is_success;
-    rounds.each(|| invoke(&tee, session, Call::Invoke0, none, accepted))?;
-    rounds.each(|| invoke(&tee, session, Call::Invoke4, four, accepted))?;
-    rounds.each(|| marks::around(Call::Cancel, || tee.cancel(session)).context("cancel"))?;
+    rounds.each(|| invoke(&mut session, Call::Invoke0, none, accepted))?;
+    rounds.each(|| invoke(&mut session, Call::Invoke4, four, accepted))?;
     rounds.each(|| {
-        let second = marks::around(Call::Open0, || open(&tee, none))?;
-        marks::around(Call::Close, || tee.close(second)).context("close")
+        marks::around(Call::Cancel, || session.cancel());
+        Ok(())
     })?;
     rounds.each(|| {
-        let second = marks::around(Call::Open4, || open(&tee, four))?;
-        tee.close(second).context("close")
+        let second = marks::around(Call::Open0, || open(&tee, none))?;
+        marks::around(Call::Close, || second.close());
+        Ok(())
+    })?;
+    rounds.each(|| {
+        marks::around(Call::Open4, || open(&tee, four))?.close();
+        Ok(())
     })?;
 
     // By somebody else who inherited the descriptor.
@@ -118,36 +134,25 @@ fn bench(args: &Args, rounds: Rounds, loads: Rounds) -> Result<()> {
         accepted
     };
     let_person(STRANGER, || {
-        rounds.each(|| invoke(&tee, session, Call::Stranger0, none, expected))?;
-        rounds.each(|| invoke(&tee, session, Call::Stranger4, four, expected))
+        rounds.each(|| invoke(&mut session, Call::Stranger0, none, expected))?;
+        rounds.each(|| invoke(&mut session, Call::Stranger4, four, expected))
     })
 }
 
-fn open(tee: &Tee, command: Command) -> Result<Session> {
-    let opened = tee.open_with(UUID, Login::User, params(command.shape()));
-    opened.context("open")
+fn open(tee: &teec::Context, command: Command) -> Result<Session> {
+    tee.open(UUID, command).context("open")
 }
 
 #[inline(always)]
 fn invoke(
-    tee: &Tee,
-    session: Session,
+    session: &mut Session,
     call: Call,
     command: Command,
     expected: fn(Answer) -> bool,
 ) -> Result<()> {
-    let params = params(command.shape());
-    let answer = marks::around(call, || tee.invoke_with(session, command.number(), params));
+    let answer = marks::around(call, || session.invoke(command));
     ensure!(expected(answer), "{}: {answer}", call.name());
     Ok(())
-}
-
-/// What libteec would send: always four, some of them none.
-fn params(shape: Shape) -> Params {
-    shape.0.map(|kind| Param {
-        attr: kind as u64,
-        ..Param::default()
-    })
 }
 
 impl Rounds {
