@@ -18,6 +18,9 @@ use client_binding_raw::code::{
 };
 use client_binding_raw::sys::{Param, Params};
 use client_binding_raw::{Login, Tee};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -66,6 +69,12 @@ pub(super) const CASES: &[Case] = &[
         "Refusals: a flood from four processors while the owner works",
         &[12, 16],
         flood,
+    ),
+    Case::service(
+        10025,
+        "Refusals: the driver counts each and wakes whoever has read that",
+        &[16],
+        wake_ups,
     ),
 ];
 
@@ -563,4 +572,42 @@ fn flood(bench: &Bench) -> Result<Option<String>> {
         "{refused} refused, {told} told, {lost} lost; the owner served {served} times, within {} ms",
         longest.as_millis()
     )))
+}
+
+/// A stranger cannot make the kernel wake anybody twice for one read.
+fn wake_ups(bench: &Bench) -> Result<Option<String>> {
+    if !bench.verifies() {
+        return Ok(None);
+    }
+    const ATTRIBUTE: &str = "/sys/class/tee/tee0/refused_calls";
+    let is_hidden = || Ok(File::open(ATTRIBUTE).is_err());
+    ensure!(let_person(STRANGER, is_hidden)?, "everybody may read it");
+    let seat = Seat::owned(flavour(Kind::Shared, false), Login::User)?;
+    ROOT.act()?;
+    let file = File::open(ATTRIBUTE)?;
+    let count = || {
+        let mut text = String::new();
+        (&file).rewind()?;
+        (&file).read_to_string(&mut text)?;
+        anyhow::Ok(text.trim_end().parse::<u64>()?)
+    };
+    let before = count()?;
+    // Edge-triggered, it tells every wake-up, whatever was read meanwhile.
+    let epoll = Epoll::new(EpollCreateFlags::empty())?;
+    let edges = EpollFlags::EPOLLPRI | EpollFlags::EPOLLET;
+    epoll.add(&file, EpollEvent::new(edges, 0))?;
+    let refusal_wakes = || {
+        let_person(STRANGER, || {
+            ensure!(seat.ask().is_denied(), "invoke");
+            Ok(())
+        })?;
+        let woken = epoll.wait(&mut [EpollEvent::empty()], EpollTimeout::ZERO)?;
+        anyhow::Ok(woken == 1)
+    };
+    ensure!(refusal_wakes()?, "after a read nobody is woken");
+    ensure!(!refusal_wakes()?, "woken again without a read");
+    ensure!(count()? == before + 2, "not counted");
+    ensure!(refusal_wakes()?, "after the second read nobody is woken");
+    ensure!(count()? == before + 3, "not counted");
+    Ok(Some("3 refusals, 2 wake-ups".into()))
 }
