@@ -63,12 +63,16 @@ impl Command {
     }
 }
 
+/// How many refusals that differ are kept.
+pub const KEPT: usize = 64;
+
 /// Two 32-bit numbers, one after the other.
-const fn pair(first: u32, second: u32) -> u64 {
+pub const fn pair(first: u32, second: u32) -> u64 {
     first as u64 | (second as u64) << 32
 }
 
-const fn unpair(word: u64) -> (u32, u32) {
+/// And back.
+pub const fn unpair(word: u64) -> (u32, u32) {
     (word as u32, (word >> 32) as u32)
 }
 

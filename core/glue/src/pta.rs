@@ -2,14 +2,11 @@
 //! `client_binding.pta`. Called with foreign interrupts masked wherever [`DENIALS`] is locked, or a thread that
 //! holds it could be put aside while another core spins.
 
-use client_binding_policy::abi::pta::{Command, Counters, Denial, Instance as Record};
+use client_binding_policy::abi::pta::{Command, Counters, Denial, Instance as Record, KEPT};
 use client_binding_policy::abi::{ClientUuid, TeeResult};
 use client_binding_policy::{may_ask, Denials, Instance, Reader, Refused, Session};
 use core::mem::offset_of;
 use spin::Mutex;
-
-/// How many refusals that differ are kept.
-const KEPT: usize = 64;
 
 static DENIALS: Mutex<Denials<KEPT>> = Mutex::new(Denials::new());
 

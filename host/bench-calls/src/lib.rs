@@ -106,13 +106,9 @@ calls! {
 
 impl Call {
     /// Whether it takes the same in each boot. What loads a TA or unloads it depends on
-    /// the random place that the TA got and on what the heap looks like; a refusal wakes
-    /// who watches, in which Linux takes one of two ways.
+    /// the random place that the TA got and on what the heap looks like.
     pub const fn repeats(self) -> bool {
-        !matches!(
-            self,
-            Self::Load0 | Self::Load4 | Self::Unload | Self::Stranger0 | Self::Stranger4
-        )
+        !matches!(self, Self::Load0 | Self::Load4 | Self::Unload)
     }
 
     /// The call of that name.

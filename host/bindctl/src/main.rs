@@ -13,10 +13,10 @@ mod watch;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use client_binding_raw::pta::Pta;
 use cursor::Cursor;
 use failure::Failure;
 use names::Names;
-use pta::Pta;
 use serde::Serialize;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
@@ -107,7 +107,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
-    let pta = Pta::open()?;
+    let pta = pta::open()?;
     match args.command {
         Command::Status => {
             let names = Names::of(Path::new("/etc"));

@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use std::thread::sleep;
 use std::time::Duration;
 
-/// Linux wakes who polls this when OP-TEE denied somebody access.
+/// Linux wakes who polls this when OP-TEE denied somebody access, once for each time that it was read.
 pub(crate) const ATTRIBUTE: &str = "/sys/class/tee/tee0/refused_calls";
 /// Not everything that is refused passes the driver as that: what TAs ask of each other does not, nor BUSY.
 const PATIENCE: Duration = Duration::from_secs(10);

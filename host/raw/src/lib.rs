@@ -8,6 +8,7 @@ pub mod app;
 pub mod code;
 pub mod people;
 pub mod program;
+pub mod pta;
 pub mod sys;
 mod tee;
 

@@ -6,7 +6,6 @@
 
 mod bench;
 mod cases;
-mod operator;
 mod runner;
 mod stats;
 mod supplicant;

@@ -3,10 +3,10 @@
 
 use super::Case;
 use crate::bench::{Seat, flavour, visit};
-use crate::operator::PTA;
 use crate::world::{OWNER, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, ensure};
 use client_binding_proto::probe::{DECLARED, Flavour, Kind};
+use client_binding_raw::pta::PTA;
 use client_binding_raw::{Answer, Login};
 use std::fs;
 use std::path::Path;

@@ -4,10 +4,9 @@
 use super::Case;
 use super::neighbours::through;
 use crate::bench::{Bench, Seat, evict, flavour, opening, visit};
-use crate::operator::{KEPT, PTA, Pta, uuid};
 use crate::world::{CLIENTS, OWNER, Process, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, bail, ensure};
-use client_binding_policy::abi::pta::{Command, Counters, Denial, Instance};
+use client_binding_policy::abi::pta::{Command, Counters, Denial, Instance, KEPT};
 use client_binding_policy::abi::{self, ClientUuid, Operation};
 use client_binding_policy::{Binding, Refusal};
 use client_binding_proto::probe::{self, Kind, Opening};
@@ -16,8 +15,12 @@ use client_binding_raw::code::{
     TEE_ERROR_ACCESS_DENIED, TEE_ERROR_BAD_PARAMETERS, TEE_ERROR_NOT_SUPPORTED,
     TEE_ERROR_SHORT_BUFFER,
 };
+use client_binding_raw::pta::{PTA, Pta, params};
 use client_binding_raw::sys::{Param, Params};
 use client_binding_raw::{Login, Tee};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -67,10 +70,31 @@ pub(super) const CASES: &[Case] = &[
         &[12, 16],
         flood,
     ),
+    Case::service(
+        10025,
+        "Refusals: the driver counts each and wakes whoever has read that",
+        &[16],
+        wake_ups,
+    ),
 ];
 
+/// Becomes root and opens the PTA, which only root can use then. Nothing where the core knows of no client binding.
+pub(super) fn open_pta(bench: &Bench) -> Result<Option<Pta>> {
+    if !bench.stack.has_bound_core() {
+        return Ok(None);
+    }
+    ROOT.act()?;
+    let pta = Pta::open(Tee::connect()?).context("client_binding.pta")?;
+    Ok(Some(pta))
+}
+
+/// As it stands in a record.
+pub(super) fn uuid(ta: TaUuid) -> ClientUuid {
+    ClientUuid::from_octets(ta.octets)
+}
+
 fn who_may_ask(bench: &Bench) -> Result<Option<String>> {
-    let Some(pta) = Pta::open(bench)? else {
+    let Some(pta) = open_pta(bench)? else {
         return Ok(None);
     };
     let before = pta.counters()?;
@@ -115,14 +139,15 @@ fn who_may_ask(bench: &Bench) -> Result<Option<String>> {
 }
 
 fn wrong_questions(bench: &Bench) -> Result<Option<String>> {
-    let Some(pta) = Pta::open(bench)? else {
+    let Some(pta) = open_pta(bench)? else {
         return Ok(None);
     };
-    let room = pta.memory().param(ParamKind::MemOut);
+    let memory = pta.tee.allocate(KEPT * Denial::SIZE)?;
+    let room = memory.param(ParamKind::MemOut);
     let mut asked = 0;
     let mut expect = |command: u32, params: Params, code| {
         asked += 1;
-        let answer = pta.invoke(command, params);
+        let answer = pta.tee.invoke_with(pta.session, command, params);
         ensure!(
             answer.code() == Some(code),
             "command {command}, {params:?}: {answer}"
@@ -130,7 +155,7 @@ fn wrong_questions(bench: &Bench) -> Result<Option<String>> {
         Ok(())
     };
     for command in Command::ALL {
-        let right = pta.params(command, 0, room.b as usize);
+        let right = params(command, 0, &memory);
         for nth in 0..4 {
             for attr in [0, 1, 2, 3, 5, 6, 7] {
                 let mut params = right;
@@ -146,7 +171,7 @@ fn wrong_questions(bench: &Bench) -> Result<Option<String>> {
         expect(command, Params::default(), TEE_ERROR_NOT_SUPPORTED)?;
         expect(
             command,
-            pta.params(Command::Counters, 0, 64),
+            params(Command::Counters, 0, &memory),
             TEE_ERROR_NOT_SUPPORTED,
         )?;
     }
@@ -164,20 +189,25 @@ fn wrong_questions(bench: &Bench) -> Result<Option<String>> {
 }
 
 fn short_buffers(bench: &Bench) -> Result<Option<String>> {
-    let Some(pta) = Pta::open(bench)? else {
+    let Some(pta) = open_pta(bench)? else {
         return Ok(None);
     };
     let seat = Seat::take(flavour(Kind::Private, false), Login::User)?;
     // Something to tell, where there is somebody to refuse.
     let_person(STRANGER, || Ok(seat.ask()))?;
+    let memory = pta.tee.allocate(2 * KEPT * Denial::SIZE)?;
     let mut told = Vec::new();
     for command in Command::ALL {
         let size_of = |answer: client_binding_raw::Answer| match answer {
             client_binding_raw::Answer::Tee { ret, values, .. } => Ok((ret, values[0].1 as usize)),
             kernel => bail!("{command:?}: {kernel}"),
         };
-        let known = pta.newest()?.saturating_sub(1);
-        let ask = |room| size_of(pta.invoke(command as u32, pta.params(command, known, room)));
+        let known = pta.counters()?.refusals.saturating_sub(1);
+        let ask = |room| {
+            let mut params = params(command, known, &memory);
+            params[0].b = room as u64;
+            size_of(pta.tee.invoke_with(pta.session, command as u32, params))
+        };
         let (_, needed) = ask(2 * KEPT * Denial::SIZE)?;
         for room in [0, 1, needed / 2, needed.saturating_sub(1)] {
             let expected = if room < needed {
@@ -193,11 +223,11 @@ fn short_buffers(bench: &Bench) -> Result<Option<String>> {
         }
         // The rest of it is left alone, if it is just enough and if it is not.
         for room in [needed, needed.saturating_sub(1)] {
-            for word in pta.memory().words() {
+            for word in memory.words() {
                 word.store(u32::MAX, std::sync::atomic::Ordering::Relaxed);
             }
             ask(room)?;
-            let rest = &pta.memory().read()[room..];
+            let rest = &memory.read()[room..];
             ensure!(
                 rest.iter().all(|octet| *octet == 0xff),
                 "{command:?} writes behind {room} octets"
@@ -208,10 +238,16 @@ fn short_buffers(bench: &Bench) -> Result<Option<String>> {
     Ok(Some(format!("{} octets", told.join(", "))))
 }
 
+fn instances(pta: &Pta, ta: TaUuid) -> Result<Vec<Instance>> {
+    let mut instances = pta.instances()?;
+    instances.retain(|instance| instance.ta == uuid(ta));
+    Ok(instances)
+}
+
 /// The one instance of a TA.
 fn instance(pta: &Pta, ta: TaUuid) -> Result<Instance> {
     ROOT.act()?;
-    let instances = pta.instances(ta)?;
+    let instances = instances(pta, ta)?;
     match instances[..] {
         [instance] => Ok(instance),
         _ => bail!("{} has the instances {instances:?}", ta.text),
@@ -219,7 +255,7 @@ fn instance(pta: &Pta, ta: TaUuid) -> Result<Instance> {
 }
 
 fn owners(bench: &Bench) -> Result<Option<String>> {
-    let Some(pta) = Pta::open(bench)? else {
+    let Some(pta) = open_pta(bench)? else {
         return Ok(None);
     };
     let mut told = 0;
@@ -284,7 +320,7 @@ fn owners(bench: &Bench) -> Result<Option<String>> {
                 seat.close()?;
             }
             ROOT.act()?;
-            ensure!(pta.instances(ta.uuid)?.is_empty(), "{} stays", ta.name);
+            ensure!(instances(&pta, ta.uuid)?.is_empty(), "{} stays", ta.name);
             told += 1;
         }
     }
@@ -305,7 +341,7 @@ fn owners(bench: &Bench) -> Result<Option<String>> {
             start.elapsed() < Duration::from_secs(20),
             "no open under way was seen"
         );
-        let seen = pta.instances(ta.uuid)?;
+        let seen = instances(&pta, ta.uuid)?;
         if seen
             .iter()
             .any(|i| i.ownership == Instance::OPENING && i.login == abi::Login::USER)
@@ -316,7 +352,7 @@ fn owners(bench: &Bench) -> Result<Option<String>> {
     }
     opener.finish::<()>()?;
     ensure!(
-        pta.instances(ta.uuid)?.is_empty(),
+        instances(&pta, ta.uuid)?.is_empty(),
         "a refused open leaves an instance"
     );
     // A pseudo TA is one, too.
@@ -332,11 +368,12 @@ fn each_kind(bench: &Bench) -> Result<Option<String>> {
     if !bench.verifies() {
         return Ok(None);
     }
-    let Some(pta) = Pta::open(bench)? else {
+    let Some(pta) = open_pta(bench)? else {
         return Ok(None);
     };
     let ta = flavour(Kind::Shared, true);
-    let (before, known) = (pta.counters()?, pta.newest()?);
+    let before = pta.counters()?;
+    let known = before.refusals;
     let seat = Seat::owned(ta, Login::User)?;
     let_person(STRANGER, || {
         ensure!(seat.ask().is_denied(), "invoke");
@@ -398,10 +435,10 @@ fn alike(bench: &Bench) -> Result<Option<String>> {
     if !bench.verifies() {
         return Ok(None);
     }
-    let Some(pta) = Pta::open(bench)? else {
+    let Some(pta) = open_pta(bench)? else {
         return Ok(None);
     };
-    let known = pta.newest()?;
+    let known = pta.counters()?.refusals;
     let seat = Seat::owned(flavour(Kind::Shared, false), Login::User)?;
     let_person(STRANGER, || {
         for _ in 0..100 {
@@ -434,11 +471,11 @@ fn late(bench: &Bench) -> Result<Option<String>> {
     if !bench.verifies() {
         return Ok(None);
     }
-    let Some(pta) = Pta::open(bench)? else {
+    let Some(pta) = open_pta(bench)? else {
         return Ok(None);
     };
     const REFUSALS: u64 = 150;
-    let known = pta.newest()?;
+    let known = pta.counters()?.refusals;
     let seat = Seat::owned(flavour(Kind::Shared, false), Login::User)?;
     let_person(STRANGER, || {
         for _ in 0..REFUSALS / 2 {
@@ -478,11 +515,11 @@ fn flood(bench: &Bench) -> Result<Option<String>> {
     if !bench.verifies() {
         return Ok(None);
     }
-    let Some(pta) = Pta::open(bench)? else {
+    let Some(pta) = open_pta(bench)? else {
         return Ok(None);
     };
     let lasts = Duration::from_secs(bench.rounds(2, 60).into());
-    let known = pta.newest()?;
+    let known = pta.counters()?.refusals;
     let seat = Seat::owned(flavour(Kind::Shared, false), Login::User)?;
     ROOT.act()?;
     let mut strangers = Vec::new();
@@ -563,4 +600,42 @@ fn flood(bench: &Bench) -> Result<Option<String>> {
         "{refused} refused, {told} told, {lost} lost; the owner served {served} times, within {} ms",
         longest.as_millis()
     )))
+}
+
+/// A stranger cannot make the kernel wake anybody twice for one read.
+fn wake_ups(bench: &Bench) -> Result<Option<String>> {
+    if !bench.verifies() {
+        return Ok(None);
+    }
+    const ATTRIBUTE: &str = "/sys/class/tee/tee0/refused_calls";
+    let is_hidden = || Ok(File::open(ATTRIBUTE).is_err());
+    ensure!(let_person(STRANGER, is_hidden)?, "everybody may read it");
+    let seat = Seat::owned(flavour(Kind::Shared, false), Login::User)?;
+    ROOT.act()?;
+    let file = File::open(ATTRIBUTE)?;
+    let count = || {
+        let mut text = String::new();
+        (&file).rewind()?;
+        (&file).read_to_string(&mut text)?;
+        anyhow::Ok(text.trim_end().parse::<u64>()?)
+    };
+    let before = count()?;
+    // Edge-triggered, it tells every wake-up, whatever was read meanwhile.
+    let epoll = Epoll::new(EpollCreateFlags::empty())?;
+    let edges = EpollFlags::EPOLLPRI | EpollFlags::EPOLLET;
+    epoll.add(&file, EpollEvent::new(edges, 0))?;
+    let refusal_wakes = || {
+        let_person(STRANGER, || {
+            ensure!(seat.ask().is_denied(), "invoke");
+            Ok(())
+        })?;
+        let woken = epoll.wait(&mut [EpollEvent::empty()], EpollTimeout::ZERO)?;
+        anyhow::Ok(woken == 1)
+    };
+    ensure!(refusal_wakes()?, "after a read nobody is woken");
+    ensure!(!refusal_wakes()?, "woken again without a read");
+    ensure!(count()? == before + 2, "not counted");
+    ensure!(refusal_wakes()?, "after the second read nobody is woken");
+    ensure!(count()? == before + 3, "not counted");
+    Ok(Some("3 refusals, 2 wake-ups".into()))
 }

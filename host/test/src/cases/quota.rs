@@ -3,8 +3,8 @@
 
 use super::Case;
 use super::neighbours::through;
+use super::operator::{open_pta, uuid};
 use crate::bench::{Bench, Seat, flavour, opening};
-use crate::operator::{Pta, uuid};
 use crate::world::{CLIENTS, OWNER, Process, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, bail, ensure};
 use client_binding_policy::Refusal;
@@ -106,10 +106,10 @@ fn over_all_tas(bench: &Bench) -> Result<Option<String>> {
     let Some(limit) = limit(bench)? else {
         return Ok(None);
     };
-    let Some(pta) = Pta::open(bench)? else {
+    let Some(pta) = open_pta(bench)? else {
         return Ok(None);
     };
-    let known = pta.newest()?;
+    let known = pta.counters()?.refusals;
     OWNER.act()?;
     let [shared, private] = [Kind::Shared, Kind::Private].map(|kind| flavour(kind, false).uuid);
     let tee = Tee::connect()?;
