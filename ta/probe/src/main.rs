@@ -7,9 +7,10 @@
 // The entry points that the attributes make are public and bare.
 #![allow(missing_docs)]
 
-use client_binding_proto::probe::{Command, Opening, REFUSED};
+use client_binding_proto::probe::{Command, HELD_MAX, Opening, REFUSED};
 use client_binding_ta_kit as kit;
 use core::ptr;
+use heapless::Vec;
 use optee_utee::{Error, ErrorKind, ParameterAny, ParameterValueRead, ParametersAny, Result, raw};
 use optee_utee::{ta_close_session, ta_create, ta_destroy, ta_invoke_command, ta_open_session};
 use spin::Mutex;
@@ -21,7 +22,7 @@ static PROBE: Mutex<Probe> = Mutex::new(Probe {
     opens: 0,
     invokes: 0,
     panic_at_close: false,
-    held: None,
+    held: Vec::new(),
 });
 
 struct Probe {
@@ -30,12 +31,19 @@ struct Probe {
     opens: u32,
     invokes: u32,
     panic_at_close: bool,
-    held: Option<Held>,
+    held: Vec<Held, HELD_MAX>,
 }
 
 struct Held(raw::TEE_TASessionHandle);
 // SAFETY: a handle is a number that only this instance, one thread at a time, gives back to the TEE.
 unsafe impl Send for Held {}
+
+impl Held {
+    fn close(self) {
+        // SAFETY: the session is open, and who has it knows it alone.
+        unsafe { raw::TEE_CloseTASession(self.0) };
+    }
+}
 
 #[ta_create]
 fn create() -> Result<()> {
@@ -168,20 +176,20 @@ fn ask(params: &mut ParametersAny) -> Result<()> {
 }
 
 fn hold(params: &mut ParametersAny) -> Result<()> {
-    drop_held();
     let (session, answer) = open_other(params)?;
     if answer.0 == 0 {
-        PROBE.lock().held = Some(Held(session));
+        let pushed = PROBE.lock().held.push(Held(session));
+        if let Err(held) = pushed {
+            held.close();
+            return Err(ErrorKind::OutOfMemory.into());
+        }
     }
     kit::answer_value(&mut params.2, answer.0, answer.1)
 }
 
 fn drop_held() {
-    let held = PROBE.lock().held.take();
-    if let Some(Held(session)) = held {
-        // SAFETY: the session is open and was taken out of the only place that knew it.
-        unsafe { raw::TEE_CloseTASession(session) };
-    }
+    let all = core::mem::take(&mut PROBE.lock().held);
+    all.into_iter().for_each(Held::close);
 }
 
 fn supplicant(times: u32) -> Result<()> {

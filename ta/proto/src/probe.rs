@@ -107,6 +107,8 @@ pub enum Opening {
 
 /// The probe's own refusal of an open: `TEE_ERROR_SECURITY`, which the TEE has no cause to say.
 pub const REFUSED: u32 = 0xffff_000f;
+/// How many sessions [`Command::Hold`] keeps: more than a client may have where the suite runs.
+pub const HELD_MAX: usize = 8;
 
 commands! {
     /// Answers with the three values of [`crate::Identity`].
@@ -118,9 +120,9 @@ commands! {
     /// opens, asks `WhoAmI` (command 0), closes. Answers with code and origin, and with
     /// the login that the other TA saw.
     Ask = 2 [ValueIn, ValueIn, ValueOut, ValueOut],
-    /// As a client of that TA: opens a session and keeps it. Answers with code and origin.
+    /// As a client of that TA: opens a session and keeps it, up to [`HELD_MAX`] of them. Answers with code and origin.
     Hold = 3 [ValueIn, ValueIn, ValueOut, None],
-    /// Closes what [`Command::Hold`] opened.
+    /// Closes all that [`Command::Hold`] opened.
     Drop = 4 [None, None, None, None],
     /// Asks tee-supplicant `a` times for something it does not have.
     Supplicant = 5 [ValueIn, None, None, None],

@@ -7,7 +7,7 @@ use crate::bench::{Bench, Seat, died, flavour, opening, released, visit};
 use crate::stats::{Memory, Stats};
 use crate::supplicant;
 use crate::world::{OWNER, Process, ROOT, STRANGER, let_person};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use client_binding_proto::probe::{Command, Flavour, Kind, Opening, REFUSED};
 use client_binding_raw::code::{TEE_ERROR_BUSY, TEE_ERROR_OUT_OF_MEMORY, TEE_ORIGIN_TRUSTED_APP};
 use client_binding_raw::{Answer, Login, Tee};
@@ -117,6 +117,12 @@ pub(super) const CASES: &[Case] = &[
         replaced,
     )
     .bound(),
+    Case::service(
+        4018,
+        "A close waits for a TA that panics meanwhile",
+        &[11, 18],
+        close_waits_for_panic,
+    ),
     Case::service(
         4021,
         "As many sessions as the heap allows",
@@ -365,6 +371,27 @@ fn replaced(bench: &Bench) -> Result<Option<String>> {
         seat.close()?;
     }
     Ok(Some(seen))
+}
+
+fn close_waits_for_panic(bench: &Bench) -> Result<Option<String>> {
+    let ta = flavour(Kind::Shared, bench.stack.opens_bound());
+    let before = Stats::open()?.memory()?;
+    let seat = Seat::owned(ta, Login::User)?;
+    let how = opening(Opening::Panic, 1000);
+    let (opened, closed, took) = thread::scope(|scope| {
+        let opener = scope.spawn(|| seat.tee.open_with(ta.uuid, Login::User, how));
+        thread::sleep(Duration::from_millis(400));
+        let start = Instant::now();
+        let closed = seat.tee.close(seat.session);
+        (opener.join(), closed, start.elapsed().as_millis())
+    });
+    let opened = opened.map_err(|_| anyhow!("a thread died"))?;
+    died(opened.err().context("it opened")?)?;
+    closed.context("close")?;
+    ensure!(took > 200, "the close took {took} ms only");
+    released(&Stats::open()?, before, ta)?;
+    Seat::take(ta, Login::User)?.close()?;
+    Ok(Some(format!("it took {took} ms")))
 }
 
 fn all_sessions(bench: &Bench) -> Result<Option<String>> {
