@@ -37,9 +37,10 @@ CONFIGS := \
 	all:all:debian:bound \
 	small:bound:small:bound \
 	small-debug:bound:debug:bound \
-	ffa:ffa:small:bound \
+	ffa:ffa:small:hostile \
 	ffa-debug:ffa:debug:bound
 
 .PHONY: configs
 configs: boot-files check-glue-bti $(foreach c,$(CORES),$(B)/boot/flash-$c.bin) \
-	$(foreach k,$(KERNELS),$(B)/boot/Image-$k $(foreach v,$(VARIANTS),$(B)/boot/driver-$k-$v.cpio))
+	$(foreach k,$(KERNELS),$(B)/boot/Image-$k $(foreach v,$(VARIANTS),$(B)/boot/driver-$k-$v.cpio)) \
+	$(B)/boot/driver-small-hostile.cpio

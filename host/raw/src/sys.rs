@@ -14,7 +14,7 @@ use nix::unistd::ForkResult;
 use std::ffi::c_void;
 use std::io::IoSliceMut;
 use std::num::NonZeroUsize;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU32;
 
@@ -104,14 +104,23 @@ struct Allocate {
     id: i32,
 }
 
+#[repr(C)]
+struct Register {
+    addr: u64,
+    length: u64,
+    flags: u32,
+    id: i32,
+}
+
 mod ioctls {
-    use super::{Allocate, Buffer, Cancel, CloseSession};
+    use super::{Allocate, Buffer, Cancel, CloseSession, Register};
     const TEE: u8 = 0xa4;
     nix::ioctl_readwrite!(allocate, TEE, 1, Allocate);
     nix::ioctl_read!(open_session, TEE, 2, Buffer);
     nix::ioctl_read!(invoke, TEE, 3, Buffer);
     nix::ioctl_read!(cancel, TEE, 4, Cancel);
     nix::ioctl_read!(close_session, TEE, 5, CloseSession);
+    nix::ioctl_readwrite!(register, TEE, 9, Register);
 }
 
 fn buffer_of<T>(argument: &mut T) -> Buffer {
@@ -214,7 +223,7 @@ pub struct SharedMemory {
     id: i32,
     map: NonNull<c_void>,
     size: NonZeroUsize,
-    _fd: OwnedFd,
+    fd: Option<OwnedFd>,
 }
 
 impl SharedMemory {
@@ -236,8 +245,18 @@ impl SharedMemory {
             id: argument.id,
             map,
             size,
-            _fd: fd,
+            fd: Some(fd),
         })
+    }
+
+    /// The file that it is; nothing after [`SharedMemory::close`].
+    pub fn file(&self) -> Option<BorrowedFd<'_>> {
+        self.fd.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Closes the file. The mapping stays.
+    pub fn close(&mut self) {
+        self.fd = None;
     }
 
     /// All of it as a parameter of the type `attr`.
@@ -277,6 +296,20 @@ impl Drop for SharedMemory {
         let unmapped = unsafe { munmap(self.map, self.size.get()) };
         debug_assert_eq!(unmapped, Ok(()));
     }
+}
+
+/// Memory of ours that the TEE can reach from now on: the file that stands for it.
+pub fn register(tee: BorrowedFd<'_>, memory: &'static [AtomicU32]) -> nix::Result<OwnedFd> {
+    let mut argument = Register {
+        addr: memory.as_ptr() as u64,
+        length: size_of_val(memory) as u64,
+        flags: 0,
+        id: 0,
+    };
+    // SAFETY: the structure is the one that Linux expects here; the memory stays, and anybody may write to it.
+    let fd = unsafe { ioctls::register(tee.as_raw_fd(), &mut argument) }?;
+    // SAFETY: the kernel has just made it for us; nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// `struct fsverity_enable_arg`.

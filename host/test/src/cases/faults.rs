@@ -9,8 +9,12 @@ use crate::supplicant;
 use crate::world::{OWNER, Process, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use client_binding_proto::probe::{Command, Flavour, Kind, Opening, REFUSED};
-use client_binding_raw::code::{TEE_ERROR_BUSY, TEE_ERROR_OUT_OF_MEMORY, TEE_ORIGIN_TRUSTED_APP};
+use client_binding_raw::code::{
+    TEE_ERROR_BUSY, TEE_ERROR_COMMUNICATION, TEE_ERROR_OUT_OF_MEMORY, TEE_ORIGIN_COMMS,
+    TEE_ORIGIN_TRUSTED_APP,
+};
 use client_binding_raw::{Answer, Login, Tee};
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use std::fs;
 use std::thread;
@@ -149,6 +153,24 @@ pub(super) const CASES: &[Case] = &[
         many_opens,
     ),
     Case::service(
+        4101,
+        "A close, a cancel that is not delivered: the session stays",
+        &[11],
+        undelivered_call,
+    ),
+    Case::service(
+        4102,
+        "An open that is not delivered leaves nothing",
+        &[6, 11],
+        undelivered_open,
+    ),
+    Case::service(
+        4103,
+        "A release that is not delivered is delivered later",
+        &[11],
+        undelivered_release,
+    ),
+    Case::service(
         4031,
         "The supplicant dies and comes back",
         &[11],
@@ -164,6 +186,12 @@ pub(super) const CASES: &[Case] = &[
 
 /// These come last: they take the TEE away for a while.
 pub(super) const LAST: &[Case] = &[
+    Case::service(
+        4104,
+        "The driver is unloaded with a release not delivered",
+        &[11],
+        unload_undelivered,
+    ),
     Case::service(
         4091,
         "The driver is unloaded with sessions open",
@@ -564,6 +592,177 @@ fn supplicant_dies(bench: &Bench) -> Result<Option<String>> {
     }))
 }
 
+/// Where host/hostile takes what is to fail.
+const FAULT: &str = "/sys/module/optee/parameters/fault";
+
+/// What a message may meet on its way.
+#[derive(Clone, Copy, Debug)]
+enum Obstacle {
+    NoMemory,
+    /// The call fails with that number: negative from Linux, else from OP-TEE.
+    Call(i32),
+}
+
+/// `OPTEE_MSG_CMD_*`.
+const OPEN: u32 = 0;
+const CLOSE: u32 = 2;
+const CANCEL: u32 = 3;
+
+const OBSTACLES: [Obstacle; 4] = [
+    Obstacle::NoMemory,
+    // As FF-A says that OP-TEE is busy, as a wait says that a signal came, as an SMC says that there is no memory.
+    Obstacle::Call(-(Errno::EBUSY as i32)),
+    Obstacle::Call(-(Errno::EINTR as i32)),
+    Obstacle::Call(6),
+];
+
+impl Obstacle {
+    /// Puts it in the way of the next messages; only of those with that command where it can be told.
+    fn put(self, command: u32, times: u32) -> Result<()> {
+        let text = match self {
+            Self::NoMemory => format!("memory {} {times}", -(Errno::ENOMEM as i32)),
+            Self::Call(error) => format!("call {error} {times} {command}"),
+        };
+        fs::write(FAULT, text).context(FAULT)
+    }
+
+    /// What Linux makes of it.
+    fn errno(self) -> Errno {
+        match self {
+            Self::NoMemory => Errno::ENOMEM,
+            Self::Call(error @ ..0) => Errno::from_raw(-error),
+            Self::Call(_) => Errno::EIO,
+        }
+    }
+}
+
+/// How many messages have still to meet theirs.
+fn still_to_fail() -> Result<u32> {
+    Ok(fs::read_to_string(FAULT)?.trim().parse()?)
+}
+
+fn can_fail() -> bool {
+    fs::exists(FAULT).unwrap_or(false)
+}
+
+fn undelivered_call(bench: &Bench) -> Result<Option<String>> {
+    if !can_fail() {
+        return Ok(None);
+    }
+    let ta = flavour(Kind::Shared, bench.stack.opens_bound());
+    let before = Stats::open()?.memory()?;
+    for obstacle in OBSTACLES {
+        let failed = Err(obstacle.errno());
+        let seat = Seat::owned(ta, Login::User)?;
+        for (what, command) in [("cancel", CANCEL), ("close", CLOSE)] {
+            ROOT.act()?;
+            obstacle.put(command, 1)?;
+            OWNER.act()?;
+            let result = match command {
+                CANCEL => seat.tee.cancel(seat.session),
+                _ => seat.tee.close(seat.session),
+            };
+            ensure!(result == failed, "{what}, {obstacle:?}: {result:?}");
+            seat.works().with_context(|| format!("after the {what}"))?;
+        }
+        seat.close()?;
+        ROOT.act()?;
+        next_is_served(before, ta).with_context(|| format!("{obstacle:?}"))?;
+    }
+    Ok(Some(format!("{} obstacles", OBSTACLES.len())))
+}
+
+fn undelivered_open(bench: &Bench) -> Result<Option<String>> {
+    if !can_fail() {
+        return Ok(None);
+    }
+    let ta = flavour(Kind::Shared, bench.stack.opens_bound());
+    let before = Stats::open()?.memory()?;
+    for obstacle in OBSTACLES {
+        ROOT.act()?;
+        obstacle.put(OPEN, 1)?;
+        OWNER.act()?;
+        let tee = Tee::connect()?;
+        let opened = tee.open(ta.uuid, Login::User);
+        let failed = match (obstacle, opened) {
+            (Obstacle::NoMemory, Err(Answer::Kernel(errno))) => errno == Errno::ENOMEM as i32,
+            (Obstacle::Call(_), Err(Answer::Tee { ret, origin, .. })) => {
+                (ret, origin) == (TEE_ERROR_COMMUNICATION, TEE_ORIGIN_COMMS)
+            }
+            _ => false,
+        };
+        ensure!(failed, "{obstacle:?}: {opened:?}");
+        ROOT.act()?;
+        next_is_served(before, ta).with_context(|| format!("{obstacle:?}"))?;
+    }
+    Ok(Some(format!("{} obstacles", OBSTACLES.len())))
+}
+
+fn undelivered_release(bench: &Bench) -> Result<Option<String>> {
+    const TIMES: u32 = 4;
+    if !can_fail() {
+        return Ok(None);
+    }
+    let ta = flavour(Kind::Shared, bench.stack.opens_bound());
+    let before = Stats::open()?.memory()?;
+    let mut logins = vec![Login::User];
+    if bench.verifies() {
+        logins.push(Login::Process);
+    }
+    for obstacle in OBSTACLES {
+        for &login in &logins {
+            let mut client = Process::start(|line| {
+                OWNER.be()?;
+                let seat = Seat::take(ta, login)?;
+                line.send_fd(&seat.tee)?;
+                line.wait()
+            })?;
+            // Whoever holds the descriptor holds a user's session, but not a process'.
+            let held = client.line.receive_fd()?;
+            let held = (login == Login::Process).then_some(held);
+            obstacle.put(CLOSE, TIMES)?;
+            client.kill()?;
+            client.reap()?;
+            let start = Instant::now();
+            while still_to_fail()? > 0 {
+                let late = start.elapsed() > Duration::from_secs(10);
+                ensure!(!late, "{obstacle:?}, {login:?}: no other attempt");
+                thread::sleep(Duration::from_millis(10));
+            }
+            next_is_served(before, ta).with_context(|| format!("{obstacle:?}, {login:?}"))?;
+            drop(held);
+        }
+    }
+    Ok(Some(format!(
+        "{} obstacles, delivered in the end",
+        OBSTACLES.len()
+    )))
+}
+
+/// Unloading is the last attempt that there is.
+fn unload_undelivered(bench: &Bench) -> Result<Option<String>> {
+    if !can_fail() {
+        return Ok(None);
+    }
+    let ta = flavour(Kind::Shared, bench.stack.opens_bound());
+    let before = Stats::open()?.memory()?;
+    let seat = Seat::owned(ta, Login::User)?;
+    ROOT.act()?;
+    supplicant::stop()?;
+    let _guard = supplicant::Guard;
+    let obstacle = Obstacle::Call(-(Errno::ENOMEM as i32));
+    obstacle.put(CLOSE, u32::MAX)?;
+    drop(seat);
+    thread::sleep(Duration::from_millis(300));
+    let attempts = u32::MAX - still_to_fail()?;
+    ensure!(attempts > 1, "{attempts} attempts");
+    obstacle.put(CLOSE, 0)?;
+    reload()?;
+    let _keeper = supplicant::Keeper::start()?;
+    next_is_served(before, ta)?;
+    Ok(Some(format!("after {attempts} attempts")))
+}
+
 fn module(arguments: &[&str]) -> Result<bool> {
     let output = std::process::Command::new("busybox")
         .args(arguments)
@@ -582,6 +781,14 @@ fn unload(bench: &Bench) -> Result<Option<String>> {
     drop(seat);
     supplicant::stop()?;
     let _guard = supplicant::Guard;
+    reload()?;
+    let _keeper = supplicant::Keeper::start()?;
+    Seat::owned(ta, Login::User)?.works()?;
+    Ok(Some("refused while in use, loads again".into()))
+}
+
+/// Without a supplicant, which holds the driver.
+fn reload() -> Result<()> {
     let start = Instant::now();
     while !module(&["rmmod", "optee"])? {
         ensure!(
@@ -596,11 +803,9 @@ fn unload(bench: &Bench) -> Result<Option<String>> {
         module(&["insmod", "/lib/modules/optee.ko"])?,
         "it does not load again"
     );
-    let _keeper = supplicant::Keeper::start()?;
     fs::set_permissions(
         "/dev/tee0",
         std::os::unix::fs::PermissionsExt::from_mode(0o666),
     )?;
-    Seat::owned(ta, Login::User)?.works()?;
-    Ok(Some("refused while in use, loads again".into()))
+    Ok(())
 }

@@ -154,8 +154,18 @@ pub(super) const CASES: &[Case] = &[
                 let tee = Tee::connect()?;
                 let reserved =
                     [REE_KERNEL, REE_KERNEL + 1, 0xbfff_ffff].map(|login| (login, kernel));
-                let unknown = [3, 7, 0x7fff_ffff, PROCESS - 1, TRUSTED_APP, u32::MAX]
-                    .map(|login| (login, invalid));
+                // Both ends of what nobody has defined, of GP's, implementations' and TAs' range.
+                let unknown = [
+                    3,
+                    7,
+                    0x7fff_ffff,
+                    0xc000_0000,
+                    PROCESS - 1,
+                    TRUSTED_APP,
+                    TRUSTED_APP + 1,
+                    u32::MAX,
+                ]
+                .map(|login| (login, invalid));
                 for (login, expected) in reserved.into_iter().chain(unknown) {
                     let opened = tee.open(flavour(Kind::Private, false).uuid, Login::Other(login));
                     ensure!(opened == Err(expected), "login {login:#x}: {opened:?}");

@@ -3,22 +3,27 @@
 //! that stayed would keep the instance and its owner: the next client is another user.
 
 use super::Case;
-use crate::bench::{Bench, CALLS, Seat, crowd, flavour, released, visit};
+use crate::bench::{Bench, CALLS, Seat, ask, crowd, flavour, released, visit};
 use crate::stats::Stats;
-use crate::world::{Line, OWNER, Process, ROOT, STRANGER, let_person};
+use crate::world::{Line, OWNER, Person, Process, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, ensure};
-use client_binding_proto::probe::{Flavour, Kind};
-use client_binding_raw::{Login, Tee};
+use client_binding_proto::probe::{self, Flavour, Kind};
+use client_binding_raw::{Answer, Login, Session, Tee, sys};
+use client_binding_test::Stack;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socketpair,
 };
 use nix::sys::wait::WaitStatus;
+use std::fs;
 use std::io::IoSlice;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::sync::atomic::AtomicU32;
+use std::thread;
+use std::time::{Duration, Instant};
 
 pub(super) const CASES: &[Case] = &[
     Case::service(
@@ -42,9 +47,13 @@ pub(super) const CASES: &[Case] = &[
         &[2, 11],
         |b| rounds(b, refused_close),
     ),
-    Case::service(3005, "Shared memory outlives the descriptor", &[11], |b| {
-        rounds(b, shared_memory)
-    }),
+    Case::service(
+        3005,
+        "Memory that a client shared outlives it, its sessions do not",
+        &[11],
+        memory_outlives,
+    )
+    .within(180),
     Case::service(
         3006,
         "The descriptor is closed by executing another user's program",
@@ -62,6 +71,19 @@ pub(super) const CASES: &[Case] = &[
         "The owner ends after more calls at once than there ever were",
         &[11],
         crowded,
+    ),
+    Case::service(
+        3009,
+        "A process ends or executes, whoever holds what it had",
+        &[11],
+        process_ends,
+    )
+    .within(300),
+    Case::service(
+        3010,
+        "Who waits for the session of a dead process is killed",
+        &[11],
+        killed_waiting,
     ),
 ];
 
@@ -193,24 +215,297 @@ fn refused_close(bench: &Bench, ta: &'static Flavour) -> Result<()> {
     stranger.finish()
 }
 
-fn shared_memory(_: &Bench, ta: &'static Flavour) -> Result<()> {
-    let (mut ours, mut theirs) = Line::pair()?;
-    let seat = Seat::owned(ta, Login::User)?;
-    let memory = seat.tee.allocate(4096)?;
-    let mut stranger = Process::start(|line| {
+/// What is left of a client, in the hands of others.
+#[derive(Clone, Copy, Debug)]
+enum Left {
+    /// A child inherited the descriptor.
+    Inherited,
+    /// The descriptor was sent to somebody.
+    Sent,
+    /// It is in flight.
+    InFlight,
+    /// The file of memory that the TEE gave was sent.
+    Memory,
+    /// The file of memory that the client registered was sent.
+    Registered,
+    /// A child inherited a mapping of such memory.
+    Mapped,
+}
+
+/// How a client goes.
+#[derive(Clone, Copy, Debug)]
+enum Going {
+    Exits,
+    IsKilled,
+    /// It executes another program, which inherits the descriptor or not.
+    Executes(bool),
+}
+
+/// Who holds something of a client that is gone.
+struct Holder {
+    left: Left,
+    line: Line,
+    fd: Option<OwnedFd>,
+    session: Session,
+    client: Option<Process>,
+}
+
+static REGISTERED: [AtomicU32; 1024] = [const { AtomicU32::new(0) }; 1024];
+
+impl Holder {
+    /// A client of the owner's comes, has a session, and goes.
+    fn of_gone(ta: &'static Flavour, login: Login, left: Left, going: Going) -> Result<Self> {
+        let (mut ours, mut theirs) = Line::pair()?;
+        let mut client = Process::start(|line| {
+            OWNER.be()?;
+            let seat = Seat::take(ta, login)?;
+            line.say(&seat.session)?;
+            match left {
+                Left::Inherited => drop(Process::start(|_| theirs.wait())?),
+                Left::Sent | Left::InFlight => theirs.send_fd(&seat.tee)?,
+                Left::Memory => {
+                    let memory = seat.tee.allocate(4096)?;
+                    theirs.send_fd(memory.file().context("no file")?)?;
+                }
+                Left::Registered => {
+                    theirs.send_fd(sys::register(seat.tee.as_fd(), &REGISTERED)?)?;
+                }
+                Left::Mapped => {
+                    let mut memory = seat.tee.allocate(4096)?;
+                    memory.close();
+                    let device = seat.tee.as_fd().as_raw_fd();
+                    drop(Process::start(|_| -> Result<()> {
+                        // The child has no descriptor, which is all that this is about.
+                        drop(sys::inherited_fd(device)?);
+                        theirs.go()?;
+                        let waited = theirs.wait();
+                        drop(memory);
+                        std::process::exit(i32::from(waited.is_err()))
+                    })?);
+                }
+            }
+            line.go()?;
+            line.wait()?;
+            match going {
+                Going::Exits => Ok(()),
+                Going::IsKilled => loop {
+                    thread::sleep(Duration::from_secs(1));
+                },
+                Going::Executes(inherits) => {
+                    if inherits {
+                        seat.tee.inheritable()?;
+                    }
+                    Err(Command::new("sleep").arg("1000").exec().into())
+                }
+            }
+        })?;
+        let session = client.line.hear()?;
+        client.line.wait()?;
+        let fd = match left {
+            Left::Sent | Left::Memory | Left::Registered => Some(ours.receive_fd()?),
+            Left::Mapped => {
+                ours.wait()?;
+                None
+            }
+            Left::Inherited | Left::InFlight => None,
+        };
+        client.line.go()?;
+        let client = match going {
+            Going::Exits => {
+                client.reap()?;
+                None
+            }
+            Going::IsKilled => {
+                client.kill()?;
+                client.reap()?;
+                None
+            }
+            Going::Executes(_) => {
+                let name = format!("/proc/{}/comm", client.pid);
+                let start = Instant::now();
+                while fs::read_to_string(&name)?.trim() != "sleep" {
+                    let late = start.elapsed() > Duration::from_secs(5);
+                    ensure!(!late, "it did not execute");
+                    thread::sleep(Duration::from_millis(1));
+                }
+                Some(client)
+            }
+        };
+        Ok(Self {
+            left,
+            line: ours,
+            fd,
+            session,
+            client,
+        })
+    }
+
+    /// Uses the session that it has the descriptor of.
+    fn ask(&mut self) -> Result<Option<Answer>> {
+        if let Left::InFlight = self.left {
+            self.fd = Some(self.line.receive_fd()?);
+        }
+        let descriptor = matches!(self.left, Left::Sent | Left::InFlight);
+        Ok(match self.fd.take() {
+            Some(fd) if descriptor => {
+                let tee = Tee::from(fd);
+                let answer = ask(&tee, self.session);
+                self.fd = Some(tee.into());
+                Some(answer)
+            }
+            other => {
+                self.fd = other;
+                None
+            }
+        })
+    }
+
+    /// Lets go.
+    fn end(mut self) -> Result<()> {
+        drop(self.fd);
+        // Nobody listens where there is no child.
+        let _ = self.line.go();
+        if let Some(client) = self.client {
+            client.kill()?;
+            client.reap()?;
+        }
+        Ok(())
+    }
+}
+
+/// The next one opens and is the first of a new instance.
+fn next_opens(person: Person, ta: &'static Flavour, login: Login) -> Result<()> {
+    let status = let_person(person, || {
+        let seat = Seat::take(ta, login).context("the next client")?;
+        let status = seat.status()?;
+        Ok((status.sessions, status.opens))
+    })?;
+    ensure!(status == (1, 1), "the old instance: {status:?}");
+    Ok(())
+}
+
+const GOINGS: [Going; 4] = [
+    Going::Exits,
+    Going::IsKilled,
+    Going::Executes(false),
+    Going::Executes(true),
+];
+
+fn memory_outlives(bench: &Bench) -> Result<Option<String>> {
+    let ta = flavour(Kind::Shared, bench.stack.opens_bound());
+    let before = Stats::open()?.memory()?;
+    let mut seen = 0;
+    for left in [Left::Memory, Left::Registered, Left::Mapped] {
+        // Who inherits the descriptor of a user holds it by right.
+        for going in &GOINGS[..3] {
+            (|| -> Result<()> {
+                let holder = Holder::of_gone(ta, Login::User, left, *going)?;
+                if bench.stack.has_bound_driver() {
+                    next_opens(STRANGER, ta, Login::User)?;
+                } else {
+                    held(ta)?;
+                }
+                holder.end()?;
+                released(&Stats::open()?, before, ta)
+            })()
+            .with_context(|| format!("{left:?}, {going:?}"))?;
+            seen += 1;
+        }
+    }
+    Ok(Some(format!("{seen} ways")))
+}
+
+fn process_ends(bench: &Bench) -> Result<Option<String>> {
+    if !bench.verifies() {
+        return Ok(None);
+    }
+    let ta = flavour(Kind::Shared, true);
+    let stats = Stats::open()?;
+    let before = stats.memory()?;
+    let mut seen = 0;
+    for left in [
+        Left::Inherited,
+        Left::Sent,
+        Left::InFlight,
+        Left::Memory,
+        Left::Registered,
+        Left::Mapped,
+    ] {
+        for going in GOINGS {
+            (|| -> Result<()> {
+                let mut holder = Holder::of_gone(ta, Login::Process, left, going)?;
+                if holder.client.is_none() && seen % 2 == 0 {
+                    // Without anybody who opens something.
+                    let start = Instant::now();
+                    while stats.memory()?.tas > before.tas {
+                        ensure!(start.elapsed() < Duration::from_secs(2), "not released");
+                        thread::sleep(Duration::from_millis(10));
+                    }
+                }
+                next_opens(OWNER, ta, Login::Process)?;
+                if let Some(answer) = holder.ask()? {
+                    let gone = Answer::Kernel(Errno::EINVAL as i32);
+                    ensure!(answer == gone, "the holder: {answer}");
+                }
+                holder.end()?;
+                released(&Stats::open()?, before, ta)
+            })()
+            .with_context(|| format!("{left:?}, {going:?}"))?;
+            seen += 1;
+        }
+    }
+    Ok(Some(format!("{seen} ways, the next client is served")))
+}
+
+/// The TA is busy with another client when the session of the dead one has to be closed.
+fn killed_waiting(bench: &Bench) -> Result<Option<String>> {
+    const LONG: u32 = 4000;
+    if bench.stack != Stack::Bound {
+        return Ok(None);
+    }
+    let ta = flavour(Kind::Shared, false);
+    let before = Stats::open()?.memory()?;
+    let mut busy = Process::start(|line| {
         STRANGER.be()?;
-        drop(seat);
-        theirs.go()?;
+        let seat = Seat::take(ta, Login::User)?;
+        line.go()?;
         line.wait()?;
-        drop(memory);
+        seat.command(probe::Command::Wait, LONG).values()?;
         Ok(())
     })?;
-    // The closure took both; in this process they are gone with it.
-    ours.wait()?;
-    ROOT.act()?;
-    held(ta)?;
-    stranger.line.go()?;
-    stranger.finish()
+    busy.line.wait()?;
+    let (mut ours, mut theirs) = Line::pair()?;
+    let mut client = Process::start(|line| {
+        OWNER.be()?;
+        let seat = Seat::take(ta, Login::Process)?;
+        theirs.send_fd(&seat.tee)?;
+        line.go()?;
+        line.wait()
+    })?;
+    client.line.wait()?;
+    let held = ours.receive_fd()?;
+    busy.line.go()?;
+    thread::sleep(Duration::from_millis(300));
+    client.kill()?;
+    client.reap()?;
+    let mut waiter = Process::start(|line| {
+        OWNER.be()?;
+        line.go()?;
+        Seat::take(ta, Login::Process)?.close()
+    })?;
+    waiter.line.wait()?;
+    thread::sleep(Duration::from_millis(300));
+    let start = Instant::now();
+    waiter.kill()?;
+    let end = waiter.reap()?;
+    let took = start.elapsed();
+    let killed = matches!(end, WaitStatus::Signaled(..));
+    ensure!(killed, "it did not wait: {end:?}");
+    ensure!(took < Duration::from_secs(1), "it died after {took:?}");
+    busy.finish::<()>()?;
+    drop(held);
+    released(&Stats::open()?, before, ta)?;
+    Ok(Some(format!("dead after {} ms", took.as_millis())))
 }
 
 /// The descriptor goes while Linux changes the credentials of the process.
