@@ -16,9 +16,9 @@ use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socketpair,
 };
 use nix::sys::wait::WaitStatus;
-use std::fs;
-use std::io::IoSlice;
+use std::io::{IoSlice, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicU32;
@@ -256,6 +256,7 @@ impl Holder {
     /// A client of the owner's comes, has a session, and goes.
     fn of_gone(ta: &'static Flavour, login: Login, left: Left, going: Going) -> Result<Self> {
         let (mut ours, mut theirs) = Line::pair()?;
+        let (mut news, executed) = UnixStream::pair()?;
         let mut client = Process::start(|line| {
             OWNER.be()?;
             let seat = Seat::take(ta, login)?;
@@ -295,7 +296,9 @@ impl Holder {
                     if inherits {
                         seat.tee.inheritable()?;
                     }
-                    Err(Command::new("sleep").arg("1000").exec().into())
+                    let mut shell = Command::new("sh");
+                    shell.args(["-c", "echo; exec sleep 1000"]);
+                    Err(shell.stdout(OwnedFd::from(executed)).exec().into())
                 }
             }
         })?;
@@ -321,13 +324,8 @@ impl Holder {
                 None
             }
             Going::Executes(_) => {
-                let name = format!("/proc/{}/comm", client.pid);
-                let start = Instant::now();
-                while fs::read_to_string(&name)?.trim() != "sleep" {
-                    let late = start.elapsed() > Duration::from_secs(5);
-                    ensure!(!late, "it did not execute");
-                    thread::sleep(Duration::from_millis(1));
-                }
+                // Linux has closed what it closes before the program does anything.
+                news.read_exact(&mut [0]).context("it did not execute")?;
                 Some(client)
             }
         };
