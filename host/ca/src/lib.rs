@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use client_binding_client::{Error, Login, Origin};
-use client_binding_identity::Principal;
+use client_binding_identity::{Application, Principal};
 use client_binding_proto::vault::{Refusal, SECRET_MAX};
 use client_binding_raw::app;
 use std::fmt::Display;
@@ -65,6 +65,7 @@ pub fn expected(login: Login) -> Result<Expected, Failure> {
     let euid = nix::unistd::geteuid().as_raw();
     let app = || {
         app::measure(Path::new("/proc/self/exe"))
+            .map(Application::OwnCode)
             .map_err(|error| Failure::other(format!("{error:#}")))
     };
     Ok(Expected::Principal(match login {

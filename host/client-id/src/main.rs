@@ -8,7 +8,7 @@ mod table;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
-use client_binding_identity::{Measurement, Principal};
+use client_binding_identity::{Application, Measurement, Principal};
 use people::People;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,8 +26,8 @@ const CLIENTS: &str = "Clients, any number of them:
   kernel               the Linux kernel
 
 NAME is a name or a number. A FILE is measured as fs-verity does it with SHA-256, blocks
-of 4096 octets and no salt, or with --ima as IMA does it with SHA-256: say how the device
-is going to do it. The same file in another place is the same client.
+of 4096 octets and no salt, or with --file-hash by the SHA-256 of its content: say how the
+device is going to do it. The same file in another place is the same client.
 
 Example, in the build of an image:
   client-id --c --root image/ user-app vaultd image/usr/bin/vaultd kernel >clients.h";
@@ -48,9 +48,9 @@ struct Args {
     /// Whose etc/passwd and etc/group know the names
     #[arg(long, value_name = "DIR", default_value = "/")]
     root: PathBuf,
-    /// The device measures by IMA's hash instead of fs-verity
+    /// The device has no fs-verity: the driver hashes the file
     #[arg(long)]
-    ima: bool,
+    file_hash: bool,
     /// See below
     #[arg(required = true, value_name = "CLIENT")]
     clients: Vec<String>,
@@ -70,7 +70,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<String> {
-    let clients = read(&args.clients, &args.root, args.ima)?;
+    let clients = read(&args.clients, &args.root, args.file_hash)?;
     Ok(if args.rust {
         table::rust(&clients)
     } else if args.c {
@@ -80,7 +80,7 @@ fn run(args: &Args) -> Result<String> {
     })
 }
 
-fn read(words: &[String], root: &Path, ima: bool) -> Result<Vec<Named>> {
+fn read(words: &[String], root: &Path, file_hash: bool) -> Result<Vec<Named>> {
     let people = People::of(root);
     let mut words = words.iter().map(String::as_str);
     let mut clients = Vec::new();
@@ -93,15 +93,15 @@ fn read(words: &[String], root: &Path, ima: bool) -> Result<Vec<Named>> {
         let client = match kind {
             "user" => Named::Principal(Principal::User(people.uid(next("NAME")?)?)),
             "group" => Named::Principal(Principal::Group(people.gid(next("NAME")?)?)),
-            "app" => Named::Principal(Principal::Application(measure(next("FILE")?, ima)?)),
+            "app" => Named::Principal(Principal::Application(measure(next("FILE")?, file_hash)?)),
             "user-app" => {
                 let uid = people.uid(next("NAME")?)?;
-                let app = measure(next("FILE")?, ima)?;
+                let app = measure(next("FILE")?, file_hash)?;
                 Named::Principal(Principal::UserApplication(uid, app))
             }
             "group-app" => {
                 let gid = people.gid(next("NAME")?)?;
-                let app = measure(next("FILE")?, ima)?;
+                let app = measure(next("FILE")?, file_hash)?;
                 Named::Principal(Principal::GroupApplication(gid, app))
             }
             "ta" => {
@@ -120,13 +120,13 @@ fn read(words: &[String], root: &Path, ima: bool) -> Result<Vec<Named>> {
     Ok(clients)
 }
 
-fn measure(file: &str, ima: bool) -> Result<Measurement> {
+fn measure(file: &str, file_hash: bool) -> Result<Application> {
     let content = fs::read(file).with_context(|| format!("cannot read {file}"))?;
-    Ok(if ima {
-        Measurement::ima(&content)
+    Ok(Application::OwnCode(if file_hash {
+        Measurement::file(&content)
     } else {
         Measurement::verity(&content)
-    })
+    }))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! The three ways to print clients.
 
 use client_binding_abi::Login;
-use client_binding_identity::{Measurement, Principal};
+use client_binding_identity::{Application, Principal};
 use std::fmt::Write;
 use uuid::Uuid;
 
@@ -58,20 +58,20 @@ pub(crate) fn rust(clients: &[Named]) -> String {
     let entry = |client: &Named| {
         let (method, args) = match client {
             Named::Principal(principal) => match principal {
-                Principal::User(uid) => ("user", format!("{uid}")),
-                Principal::Group(gid) => ("group", format!("{gid}")),
-                Principal::Application(app) => ("application", quoted(app)),
+                Principal::User(uid) => ("user".into(), format!("{uid}")),
+                Principal::Group(gid) => ("group".into(), format!("{gid}")),
+                Principal::Application(app) => called("application", "", app),
                 Principal::UserApplication(uid, app) => {
-                    ("user_application", format!("{uid}, {}", quoted(app)))
+                    called("user_application", &format!("{uid}, "), app)
                 }
                 Principal::GroupApplication(gid, app) => {
-                    ("group_application", format!("{gid}, {}", quoted(app)))
+                    called("group_application", &format!("{gid}, "), app)
                 }
                 Principal::Process(_) => unreachable!("nobody can name a process"),
             },
             Named::TrustedApp(uuid) => {
                 let uuid = format!("client_binding_clients::uuid!(\"{uuid}\")");
-                ("trusted_app", uuid)
+                ("trusted_app".into(), uuid)
             }
             Named::Kernel => return "    client_binding_clients::Client::KERNEL,\n".into(),
         };
@@ -81,8 +81,16 @@ pub(crate) fn rust(clients: &[Named]) -> String {
     format!("// Made by client-id.\n[\n{entries}]\n")
 }
 
-fn quoted(app: &Measurement) -> String {
-    format!("\"{app}\"")
+/// A function of `client_binding_clients` for an application, and its arguments.
+fn called(function: &str, who: &str, app: &Application) -> (String, String) {
+    let (suffix, measurement) = match app {
+        Application::OwnCode(measurement) => ("", measurement),
+        Application::AnyCode(measurement) => ("_with_any_code", measurement),
+    };
+    (
+        format!("{function}{suffix}"),
+        format!("{who}\"{measurement}\""),
+    )
 }
 
 /// A header with a table of `TEE_Identity` and the function that looks into it.
@@ -105,14 +113,18 @@ pub(crate) fn c(clients: &[Named]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use client_binding_identity::Digest;
+    use client_binding_identity::{Digest, Measurement};
 
     const DIGEST: Digest = Digest::Sha256([0xab; 32]);
-    const ALL: [Named; 4] = [
+    const ALL: [Named; 5] = [
         Named::Principal(Principal::User(1000)),
         Named::Principal(Principal::GroupApplication(
             2000,
-            Measurement::Verity(DIGEST),
+            Application::OwnCode(Measurement::Verity(DIGEST)),
+        )),
+        Named::Principal(Principal::UserApplication(
+            7,
+            Application::AnyCode(Measurement::File([0xcd; 32])),
         )),
         Named::TrustedApp(uuid::uuid!("da2865b7-72bf-45d3-a678-7fdd24616a37")),
         Named::Kernel,
@@ -132,10 +144,11 @@ mod tests {
     #[test]
     fn rust_declares_what_can_be_read() {
         let text = rust(&ALL);
-        let digest = "ab".repeat(32);
+        let (digest, hash) = ("ab".repeat(32), "cd".repeat(32));
         for expected in [
             "Client::user(1000),".into(),
             format!("Client::group_application(2000, \"verity-sha256:{digest}\"),"),
+            format!("Client::user_application_with_any_code(7, \"file-sha256:{hash}\"),"),
             "Client::trusted_app(client_binding_clients::uuid!(\"da2865b7-72bf-45d3-a678-7fdd24616a37\")),".into(),
             "Client::KERNEL,".into(),
         ] {
@@ -148,6 +161,7 @@ mod tests {
         let text = c(&ALL);
         for expected in [
             "\t/* uid=3e8 */\n\t{ 0x00000001,\n\t  { 0xfc34275c, 0xd8dd, 0x5ba7,\n\t    { 0x96, 0x8b, 0x50, 0x47, 0x18, 0x36, 0x3b, 0x87 } } },",
+            "\t/* uid=7:app-any-code=file-sha256:",
             "{ 0xf0000000,\n\t  { 0xda2865b7, 0x72bf, 0x45d3,",
         ] {
             assert!(text.contains(expected), "{text}");

@@ -8,7 +8,7 @@ mod measure;
 mod people;
 
 use client_binding_abi::Login;
-pub use measure::{Digest, Measurement};
+pub use measure::{Application, Digest, Measurement};
 pub use people::people;
 use uuid::{Uuid, uuid};
 
@@ -23,11 +23,11 @@ pub enum Principal {
     /// A GROUP login with this gid.
     Group(u32),
     /// An APPLICATION login by whoever executes this.
-    Application(Measurement),
+    Application(Application),
     /// A USER_APPLICATION login: this effective uid executes that.
-    UserApplication(u32, Measurement),
+    UserApplication(u32, Application),
     /// A GROUP_APPLICATION login: a member of the group with this gid executes that.
-    GroupApplication(u32, Measurement),
+    GroupApplication(u32, Application),
     /// A PROCESS login.
     Process(Process),
 }
@@ -63,9 +63,9 @@ impl Principal {
         match self {
             Self::User(uid) => format!("uid={uid:x}"),
             Self::Group(gid) => format!("gid={gid:x}"),
-            Self::Application(app) => format!("app={app}"),
-            Self::UserApplication(uid, app) => format!("uid={uid:x}:app={app}"),
-            Self::GroupApplication(gid, app) => format!("gid={gid:x}:app={app}"),
+            Self::Application(app) => app.to_string(),
+            Self::UserApplication(uid, app) => format!("uid={uid:x}:{app}"),
+            Self::GroupApplication(gid, app) => format!("gid={gid:x}:{app}"),
             Self::Process(process) => {
                 let Process {
                     boot,
@@ -96,7 +96,12 @@ mod tests {
     /// What Python's `uuid.uuid5(NAMESPACE, name)` says, name written by hand.
     #[test]
     fn known_answers() {
-        let app = Measurement::Verity(digest());
+        let app = Application::OwnCode(Measurement::Verity(digest()));
+        let any = Application::AnyCode(Measurement::Verity(digest()));
+        let Digest::Sha256(octets) = digest() else {
+            unreachable!()
+        };
+        let file = Measurement::File(octets);
         let process = Process {
             boot: uuid!("00112233-4455-6677-8899-aabbccddeeff"),
             tgid: 26,
@@ -127,8 +132,40 @@ mod tests {
                 "0c94a489-432d-5750-8164-15410be7c282",
             ),
             (
-                Principal::Application(Measurement::Ima(digest())),
-                "e1cbfb73-7ad0-5dbc-922c-e3915e3b1fb1",
+                Principal::Application(any),
+                "2436f0f0-6101-5db3-a25c-5e258ff12046",
+            ),
+            (
+                Principal::UserApplication(1000, any),
+                "e8730086-9c57-5148-a9de-145022cb0653",
+            ),
+            (
+                Principal::GroupApplication(2000, any),
+                "6d2f8c38-b239-5cdc-aba2-ccccbf5fea1b",
+            ),
+            (
+                Principal::Application(Application::OwnCode(file)),
+                "a9ac3916-68a8-5dee-826f-e8fcf65093c8",
+            ),
+            (
+                Principal::UserApplication(1000, Application::OwnCode(file)),
+                "3ae7bc46-45ed-5db8-b614-a09bd3bedad6",
+            ),
+            (
+                Principal::GroupApplication(2000, Application::OwnCode(file)),
+                "f8e56984-ca7b-5583-8eb2-b38c8dbfcad7",
+            ),
+            (
+                Principal::Application(Application::AnyCode(file)),
+                "3b1de8bf-bb2a-5826-9d35-4dab08e99eca",
+            ),
+            (
+                Principal::UserApplication(1000, Application::AnyCode(file)),
+                "806a4620-043c-5e7b-ad34-4919279ae264",
+            ),
+            (
+                Principal::GroupApplication(2000, Application::AnyCode(file)),
+                "f0ca53d2-ada6-580f-9ba9-dd9b1393a850",
             ),
             (
                 Principal::Process(process),

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! What Linux takes for an application: a measurement of its executable.
+//! What Linux takes for an application: a measurement of its executable, and whether it is all of its code.
 
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 
-/// A digest and its algorithm, by the name that Linux has for it.
+/// An fs-verity digest and its algorithm, by the name that Linux has for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Digest {
-    /// `sha1`, of old IMA configurations.
-    Sha1([u8; 20]),
     /// `sha256`
     Sha256([u8; 32]),
     /// `sha512`
@@ -18,7 +16,6 @@ pub enum Digest {
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (algorithm, octets): (_, &[u8]) = match self {
-            Self::Sha1(octets) => ("sha1", octets),
             Self::Sha256(octets) => ("sha256", octets),
             Self::Sha512(octets) => ("sha512", octets),
         };
@@ -27,13 +24,32 @@ impl fmt::Display for Digest {
     }
 }
 
+/// How much of a process is known by that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Application {
+    /// All of it: nothing that it could execute is anything else than the measured file.
+    OwnCode(Measurement),
+    /// Where it began: it has code besides the file's, be it libraries, what `LD_PRELOAD` brought, or what it compiled
+    /// when it ran. Whoever may execute the file can make it do anything.
+    AnyCode(Measurement),
+}
+
+impl fmt::Display for Application {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OwnCode(measurement) => write!(f, "app={measurement}"),
+            Self::AnyCode(measurement) => write!(f, "app-any-code={measurement}"),
+        }
+    }
+}
+
 /// How an executable is measured, and what came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Measurement {
     /// The file has fs-verity enabled: the digest that `fsverity digest` prints.
     Verity(Digest),
-    /// It has not: IMA's hash of all octets in the file.
-    Ima(Digest),
+    /// It has not: the driver's own SHA-256 of all octets in the file.
+    File([u8; 32]),
 }
 
 impl Measurement {
@@ -43,9 +59,9 @@ impl Measurement {
         Self::Verity(Digest::Sha256(verity_digest(content)))
     }
 
-    /// What IMA makes of it, unless configured for something else than SHA-256.
-    pub fn ima(content: &[u8]) -> Self {
-        Self::Ima(Digest::Sha256(Sha256::digest(content).into()))
+    /// What the driver makes of a file with this content that has no fs-verity, as `sha256sum` does.
+    pub fn file(content: &[u8]) -> Self {
+        Self::File(Sha256::digest(content).into())
     }
 }
 
@@ -53,7 +69,7 @@ impl fmt::Display for Measurement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Verity(digest) => write!(f, "verity-{digest}"),
-            Self::Ima(digest) => write!(f, "ima-{digest}"),
+            Self::File(octets) => write!(f, "file-{}", Digest::Sha256(*octets)),
         }
     }
 }
@@ -125,14 +141,12 @@ mod tests {
 
     #[test]
     fn every_algorithm_has_its_name() {
-        let sha1 = Measurement::Ima(Digest::Sha1([0x0a; 20])).to_string();
-        assert_eq!(sha1, format!("ima-sha1:{}", "0a".repeat(20)));
         let sha512 = Measurement::Verity(Digest::Sha512([0xf0; 64])).to_string();
         assert_eq!(sha512, format!("verity-sha512:{}", "f0".repeat(64)));
         // printf hello | sha256sum
         assert_eq!(
-            Measurement::ima(b"hello").to_string(),
-            "ima-sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+            Measurement::file(b"hello").to_string(),
+            "file-sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
         );
     }
 }

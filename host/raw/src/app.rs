@@ -19,7 +19,7 @@ pub fn measure(path: &Path) -> Result<Measurement> {
         Err(Errno::ENODATA | Errno::ENOTTY | Errno::EOPNOTSUPP) => {
             let mut content = Vec::new();
             file.read_to_end(&mut content)?;
-            Ok(Measurement::ima(&content))
+            Ok(Measurement::file(&content))
         }
         Err(errno) => Err(errno).context("FS_IOC_MEASURE_VERITY"),
     }

@@ -38,7 +38,7 @@ pub fn copy_alike(from: &Path, to: &Path, change: bool) -> Result<()> {
     copy(from, to, change)?;
     match app::measure(from)? {
         Measurement::Verity(_) => app::protect(to),
-        Measurement::Ima(_) => Ok(()),
+        Measurement::File(_) => Ok(()),
     }
 }
 

@@ -69,22 +69,48 @@ impl Client {
         Self::named(Login::GROUP, Name::new().id("gid=", gid))
     }
 
-    /// An APPLICATION login by whoever executes what measures so: `verity-` or `ima-`,
-    /// the algorithm, a colon and the digest in hexadecimal digits, as `client-id` and
-    /// `tee-whoami --expect` print it. What is malformed stops the build.
+    /// An APPLICATION login by whoever executes what measures so, and no other code:
+    /// `verity-sha256:`, `verity-sha512:` or `file-sha256:` and the digest in hexadecimal
+    /// digits, as `client-id` prints it. What is malformed stops the build.
     pub const fn application(measurement: &str) -> Self {
-        Self::named(Login::APPLICATION, Name::new().app("app=", measurement))
+        Self::named(Login::APPLICATION, Name::new().app(OWN_CODE, measurement))
     }
 
     /// A USER_APPLICATION login: this effective uid executes that.
     pub const fn user_application(uid: u32, measurement: &str) -> Self {
-        let name = Name::new().id("uid=", uid).app(":app=", measurement);
+        let name = Name::new().id("uid=", uid).text(":");
+        let name = name.app(OWN_CODE, measurement);
         Self::named(Login::APPLICATION_USER, name)
     }
 
     /// A GROUP_APPLICATION login: a member of the group with this gid executes that.
     pub const fn group_application(gid: u32, measurement: &str) -> Self {
-        let name = Name::new().id("gid=", gid).app(":app=", measurement);
+        let name = Name::new().id("gid=", gid).text(":");
+        let name = name.app(OWN_CODE, measurement);
+        Self::named(Login::APPLICATION_GROUP, name)
+    }
+
+    /// An APPLICATION login by whoever executes what measures so, **whatever other code is in the process**: of a
+    /// program that is linked at run time, or that compiles when it runs. Linux has another identity for that, because
+    /// it is worth less: everybody who may execute the file can bring code along (`LD_PRELOAD` is one way) and is then
+    /// this client. A process without other code isn't this client but [`Client::application`].
+    pub const fn application_with_any_code(measurement: &str) -> Self {
+        Self::named(Login::APPLICATION, Name::new().app(ANY_CODE, measurement))
+    }
+
+    /// A USER_APPLICATION login: this effective uid executes that, with any other code beside it. It keeps out other
+    /// users; to this one it is worth what [`Client::application_with_any_code`] is.
+    pub const fn user_application_with_any_code(uid: u32, measurement: &str) -> Self {
+        let name = Name::new().id("uid=", uid).text(":");
+        let name = name.app(ANY_CODE, measurement);
+        Self::named(Login::APPLICATION_USER, name)
+    }
+
+    /// A GROUP_APPLICATION login: a member of the group with this gid executes that, with any other code beside it. It
+    /// keeps out other groups; to members it is worth what [`Client::application_with_any_code`] is.
+    pub const fn group_application_with_any_code(gid: u32, measurement: &str) -> Self {
+        let name = Name::new().id("gid=", gid).text(":");
+        let name = name.app(ANY_CODE, measurement);
         Self::named(Login::APPLICATION_GROUP, name)
     }
 
@@ -113,6 +139,11 @@ impl Client {
     }
 }
 
+/// What stands before the measurement of a process that executes nothing else.
+const OWN_CODE: &str = "app=";
+/// And of one that does.
+const ANY_CODE: &str = "app-any-code=";
+
 /// What Linux hashes.
 struct Name(ConstSlice);
 
@@ -140,7 +171,7 @@ impl Name {
     const fn app(self, key: &str, measurement: &str) -> Self {
         assert!(
             is_measurement(measurement.as_bytes()),
-            "a measurement looks like verity-sha256: or ima-sha256: and 64 digits of 0-9 a-f"
+            "a measurement looks like verity-sha256: or file-sha256: and 64 digits of 0-9 a-f"
         );
         self.text(key).text(measurement)
     }
@@ -148,15 +179,14 @@ impl Name {
 
 /// Whether Linux could have written it.
 const fn is_measurement(text: &[u8]) -> bool {
-    let rest = match text {
-        [b'v', b'e', b'r', b'i', b't', b'y', b'-', rest @ ..] => rest,
-        [b'i', b'm', b'a', b'-', rest @ ..] => rest,
+    let (rest, verity) = match text {
+        [b'v', b'e', b'r', b'i', b't', b'y', b'-', rest @ ..] => (rest, true),
+        [b'f', b'i', b'l', b'e', b'-', rest @ ..] => (rest, false),
         _ => return false,
     };
     let (mut digest, octets) = match rest {
-        [b's', b'h', b'a', b'1', b':', digest @ ..] => (digest, 20),
         [b's', b'h', b'a', b'2', b'5', b'6', b':', digest @ ..] => (digest, 32),
-        [b's', b'h', b'a', b'5', b'1', b'2', b':', digest @ ..] => (digest, 64),
+        [b's', b'h', b'a', b'5', b'1', b'2', b':', digest @ ..] if verity => (digest, 64),
         _ => return false,
     };
     if digest.len() != octets * 2 {
@@ -175,7 +205,7 @@ const fn is_measurement(text: &[u8]) -> bool {
 mod tests {
     extern crate std;
     use super::*;
-    use client_binding_identity::{Digest, Measurement, Principal};
+    use client_binding_identity::{Application, Digest, Measurement, Principal};
     use proptest::prelude::*;
     use std::string::ToString;
 
@@ -187,29 +217,31 @@ mod tests {
             1000,
             "verity-sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
         );
+        const ANY: Client = Client::user_application_with_any_code(
+            1000,
+            "file-sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+        );
         const TA: Client = Client::trusted_app(uuid!("da2865b7-72bf-45d3-a678-7fdd24616a37"));
         assert_eq!(USER.uuid(), uuid!("fc34275c-d8dd-5ba7-968b-504718363b87"));
         assert_eq!(APP.uuid(), uuid!("e84cb092-b192-5186-a149-c2ee1d2fbba4"));
+        assert_eq!(ANY.uuid(), uuid!("806a4620-043c-5e7b-ad34-4919279ae264"));
         let logins = [USER, APP, TA, Client::KERNEL].map(|client| client.login().0);
         assert_eq!(logins, [1, 5, 0xf000_0000, 0x8000_0000]);
         assert_eq!(Client::KERNEL.uuid(), Uuid::nil());
     }
 
     fn measurement() -> impl Strategy<Value = Measurement> {
-        let digest = prop_oneof![
-            any::<[u8; 20]>().prop_map(Digest::Sha1),
-            any::<[u8; 32]>().prop_map(Digest::Sha256),
-            (any::<[u8; 32]>(), any::<[u8; 32]>()).prop_map(|(a, b)| {
-                Digest::Sha512(std::array::from_fn(
-                    |i| if i < 32 { a[i] } else { b[i - 32] },
-                ))
-            }),
-        ];
-        let method = prop_oneof![
-            Just(Measurement::Verity as fn(Digest) -> Measurement),
-            Just(Measurement::Ima as fn(Digest) -> Measurement)
-        ];
-        (method, digest).prop_map(|(method, digest)| method(digest))
+        let half = any::<[u8; 32]>;
+        let sha512 = |(a, b): ([u8; 32], [u8; 32])| {
+            Digest::Sha512(std::array::from_fn(
+                |i| if i < 32 { a[i] } else { b[i - 32] },
+            ))
+        };
+        prop_oneof![
+            half().prop_map(|octets| Measurement::Verity(Digest::Sha256(octets))),
+            (half(), half()).prop_map(move |both| Measurement::Verity(sha512(both))),
+            half().prop_map(Measurement::File),
+        ]
     }
 
     proptest! {
@@ -219,12 +251,16 @@ mod tests {
             // Small numbers too.
             let id = id >> shift;
             let text = app.to_string();
+            let (own, any) = (Application::OwnCode(app), Application::AnyCode(app));
             for (client, principal) in [
                 (Client::user(id), Principal::User(id)),
                 (Client::group(id), Principal::Group(id)),
-                (Client::application(&text), Principal::Application(app)),
-                (Client::user_application(id, &text), Principal::UserApplication(id, app)),
-                (Client::group_application(id, &text), Principal::GroupApplication(id, app)),
+                (Client::application(&text), Principal::Application(own)),
+                (Client::user_application(id, &text), Principal::UserApplication(id, own)),
+                (Client::group_application(id, &text), Principal::GroupApplication(id, own)),
+                (Client::application_with_any_code(&text), Principal::Application(any)),
+                (Client::user_application_with_any_code(id, &text), Principal::UserApplication(id, any)),
+                (Client::group_application_with_any_code(id, &text), Principal::GroupApplication(id, any)),
             ] {
                 prop_assert_eq!(client.uuid(), principal.uuid());
                 prop_assert_eq!(client.login(), principal.login());
@@ -242,6 +278,20 @@ mod tests {
             prop_assert!(!is_measurement(wrong.as_bytes()));
             prop_assert!(is_measurement(text.as_bytes()));
             prop_assert!(!is_measurement(&text.as_bytes()[..at]));
+        }
+    }
+
+    #[test]
+    fn what_linux_never_writes_is_no_measurement() {
+        for (name, octets) in [
+            ("ima-sha256", 32),
+            ("verity-sha1", 20),
+            ("file-sha1", 20),
+            ("file-sha512", 64),
+            ("app=verity-sha256", 32),
+        ] {
+            let text = std::format!("{name}:{}", "ab".repeat(octets));
+            assert!(!is_measurement(text.as_bytes()), "{text}");
         }
     }
 

@@ -6,7 +6,7 @@ use super::travel::{close_in_program, in_namespace, in_program, invoke_in_progra
 use crate::bench::{Bench, Seat, ask, flavour, visit};
 use crate::world::{CLIENTS, MEMBER, OWNER, Person, Process, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use client_binding_identity::{Measurement, Principal};
+use client_binding_identity::{Application, Measurement, Principal};
 use client_binding_proto::TaUuid;
 use client_binding_proto::probe::{Flavour, Kind};
 use client_binding_raw::code::{
@@ -382,17 +382,18 @@ pub(super) const CASES: &[Case] = &[
             let measured = app::measure(&myself()?)?;
             let computed = match measured {
                 Measurement::Verity(_) => Measurement::verity,
-                Measurement::Ima(_) => Measurement::ima,
+                Measurement::File(_) => Measurement::file,
             };
             ensure!(computed(&content) == measured, "of our own");
             content.push(b'\n');
             let other = app::measure(&Program::other()?.0)?;
             ensure!(computed(&content) == other, "of another program");
             each(b, &APPLICATIONS, |seat| {
+                let app = Application::OwnCode(measured);
                 let principal = match login(&seat) {
-                    Login::Application => Principal::Application(measured),
-                    Login::UserApplication => Principal::UserApplication(OWNER.uid, measured),
-                    _ => Principal::GroupApplication(CLIENTS, measured),
+                    Login::Application => Principal::Application(app),
+                    Login::UserApplication => Principal::UserApplication(OWNER.uid, app),
+                    _ => Principal::GroupApplication(CLIENTS, app),
                 };
                 let expected = principal.uuid();
                 ensure!(seat.identity.uuid == *expected.as_bytes(), "{principal:?}");
@@ -438,7 +439,7 @@ pub(super) const CASES: &[Case] = &[
         &[1],
         |b| {
             let program = Program::plain()?;
-            let measured = Measurement::ima(&fs::read(&program.0)?);
+            let measured = Measurement::file(&fs::read(&program.0)?);
             if !b.stack.has_bound_driver() {
                 return each(b, &APPLICATIONS, |_| Ok(()));
             }
@@ -446,7 +447,7 @@ pub(super) const CASES: &[Case] = &[
             if answer == Answer::Kernel(Errno::ENODATA as i32) {
                 return Ok(Some("this kernel has no IMA".into()));
             }
-            let expected = Principal::Application(measured);
+            let expected = Principal::Application(Application::OwnCode(measured));
             let seen = answer.identity()?.uuid;
             ensure!(seen == *expected.uuid().as_bytes(), "not {expected:?}");
             Ok(Some(expected.name()))
@@ -537,7 +538,7 @@ pub(crate) fn become_application() -> Result<()> {
 
 /// Plays a case again in a copy of this program without fs-verity.
 pub(super) fn play_by_ima(case: &Case, bench: &Bench, seen: &str) -> Result<String> {
-    if let Measurement::Ima(_) = app::measure(&myself()?)? {
+    if let Measurement::File(_) = app::measure(&myself()?)? {
         return Ok(seen.into());
     }
     let program = Program::plain()?;
