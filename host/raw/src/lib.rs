@@ -6,6 +6,8 @@
 
 pub mod app;
 pub mod code;
+pub mod fuse;
+pub mod memory;
 pub mod people;
 pub mod program;
 pub mod pta;

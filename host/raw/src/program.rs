@@ -68,6 +68,14 @@ impl Program {
         Self::new("plain", |from, to| copy(from, to, false))
     }
 
+    /// A copy with nothing behind it, up to that size.
+    pub fn sparse(size: u64) -> Result<Self> {
+        Self::new("sparse", |from, to| {
+            copy(from, to, false)?;
+            Ok(File::options().write(true).open(to)?.set_len(size)?)
+        })
+    }
+
     /// Another name of this one.
     pub fn link() -> Result<Self> {
         Self::new("link", |from, to| Ok(fs::hard_link(from, to)?))
@@ -78,6 +86,7 @@ impl Drop for Program {
     fn drop(&mut self) {
         let _ = ROOT.act();
         let _ = fs::remove_file(&self.0);
+        let _ = fs::remove_file(self.0.with_extension("link"));
         let _ = OWNER.act();
     }
 }

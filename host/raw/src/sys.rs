@@ -312,6 +312,83 @@ pub fn register(tee: BorrowedFd<'_>, memory: &'static [AtomicU32]) -> nix::Resul
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// `struct mount_attr`.
+#[repr(C)]
+struct MountAttributes {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    user_namespace: u64,
+}
+
+/// Mounts what is at a place once more in that place, with the owners of its files mapped as in that user namespace.
+pub fn mount_idmapped(place: &std::ffi::CStr, namespace: BorrowedFd<'_>) -> nix::Result<()> {
+    const OPEN_TREE_CLONE: u32 = 1;
+    const MOUNT_ATTR_IDMAP: u64 = 0x0010_0000;
+    const MOVE_MOUNT_F_EMPTY_PATH: u32 = 4;
+    let (here, nothing) = (libc::AT_FDCWD, c"".as_ptr());
+    // SAFETY: takes a path and numbers.
+    let tree = unsafe { libc::syscall(libc::SYS_open_tree, here, place.as_ptr(), OPEN_TREE_CLONE) };
+    let tree = nix::errno::Errno::result(tree)?;
+    // SAFETY: the kernel has just made it for us; nobody else knows it.
+    let tree = unsafe { OwnedFd::from_raw_fd(tree as RawFd) };
+    let attributes = MountAttributes {
+        set: MOUNT_ATTR_IDMAP,
+        clear: 0,
+        propagation: 0,
+        user_namespace: namespace.as_raw_fd() as u64,
+    };
+    let (fd, size) = (tree.as_raw_fd(), size_of::<MountAttributes>());
+    let flags = libc::AT_EMPTY_PATH;
+    // SAFETY: the structure is the one that Linux expects here, with its true size.
+    let set = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            fd,
+            nothing,
+            flags,
+            &attributes,
+            size,
+        )
+    };
+    nix::errno::Errno::result(set)?;
+    let flags = MOVE_MOUNT_F_EMPTY_PATH;
+    // SAFETY: takes paths and numbers.
+    let moved = unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            fd,
+            nothing,
+            here,
+            place.as_ptr(),
+            flags,
+        )
+    };
+    nix::errno::Errno::result(moved).map(drop)
+}
+
+/// Gives a file an extended attribute.
+pub fn set_attribute(
+    path: &std::path::Path,
+    name: &std::ffi::CStr,
+    value: &[u8],
+) -> nix::Result<()> {
+    use nix::NixPath;
+    let set = |path: &std::ffi::CStr| {
+        // SAFETY: three objects with their true sizes.
+        unsafe {
+            libc::setxattr(
+                path.as_ptr(),
+                name.as_ptr(),
+                value.as_ptr().cast(),
+                value.len(),
+                0,
+            )
+        }
+    };
+    nix::errno::Errno::result(path.with_nix_path(set)?).map(drop)
+}
+
 /// `struct fsverity_enable_arg`.
 #[repr(C)]
 #[derive(Default)]
@@ -461,6 +538,8 @@ pub fn pretend_to_execute(file: BorrowedFd<'_>) -> anyhow::Result<()> {
         )
     };
     nix::errno::Errno::result(result)?;
+    // Who looks at what is mapped finds it, too.
+    crate::memory::map_code(file)?;
     Ok(())
 }
 

@@ -13,19 +13,19 @@ use client_binding_raw::code::{
     TEE_ERROR_BAD_PARAMETERS, TEE_ORIGIN_TEE, TEE_ORIGIN_TRUSTED_APP, TEE_SUCCESS,
 };
 use client_binding_raw::program::{DISK, Program, copy, myself};
-use client_binding_raw::{Answer, Login, Session, Tee, app, sys};
+use client_binding_raw::{Answer, Login, Session, Tee, app, memory, sys};
 use client_binding_test::Stack;
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::ptrace;
-use nix::unistd::{geteuid, getpid};
+use nix::unistd::{Pid, geteuid, getpid};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write, stdin};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::os::unix::fs::{chown, symlink};
+use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
@@ -34,7 +34,7 @@ use std::thread;
 /// Kernels with `CONFIG_CHECKPOINT_RESTORE` have it.
 const LAST_PID: &str = "/proc/sys/kernel/ns_last_pid";
 
-const APPLICATIONS: [Login; 3] = [
+pub(super) const APPLICATIONS: [Login; 3] = [
     Login::Application,
     Login::UserApplication,
     Login::GroupApplication(CLIENTS),
@@ -58,7 +58,7 @@ pub(super) const CASES: &[Case] = &[
             })
         },
     )
-    .by_ima(),
+    .by_hash(),
     Case::refusal(
         9002,
         "Another user executes the client's program and invokes",
@@ -89,7 +89,7 @@ pub(super) const CASES: &[Case] = &[
             })
         },
     )
-    .by_ima(),
+    .by_hash(),
     Case::refusal(
         9004,
         "The client itself executes another program",
@@ -99,7 +99,7 @@ pub(super) const CASES: &[Case] = &[
             executes(b, &ALL, &other.0)
         },
     )
-    .by_ima(),
+    .by_hash(),
     Case::refusal(
         9005,
         "The client of a process login executes its program anew",
@@ -124,18 +124,18 @@ pub(super) const CASES: &[Case] = &[
             })
         })
     })
-    .by_ima(),
+    .by_hash(),
     Case::refusal(9008, "The client's program is deleted", &[1, 2], |b| {
         outdated(b, |program, _| Ok(fs::remove_file(program)?))
     })
-    .by_ima(),
+    .by_hash(),
     Case::refusal(
         9009,
         "Another program is renamed over the client's",
         &[1, 2],
         |b| outdated(b, |program, other| Ok(fs::rename(other, program)?)),
     )
-    .by_ima(),
+    .by_hash(),
     Case::refusal(
         9010,
         "Another program of the same user closes the session",
@@ -152,7 +152,7 @@ pub(super) const CASES: &[Case] = &[
             })
         },
     )
-    .by_ima(),
+    .by_hash(),
     Case::refusal(
         9011,
         "Another program of the same user opens what the application owns",
@@ -177,7 +177,7 @@ pub(super) const CASES: &[Case] = &[
         },
     )
     .bound()
-    .by_ima(),
+    .by_hash(),
     Case::refusal(
         9012,
         "The number of a client's process comes back",
@@ -200,7 +200,7 @@ pub(super) const CASES: &[Case] = &[
             })
         },
     )
-    .by_ima(),
+    .by_hash(),
     Case::refusal(
         9014,
         "Another program interprets the client's, hands it to prctl and invokes",
@@ -220,7 +220,7 @@ pub(super) const CASES: &[Case] = &[
             })
         },
     )
-    .by_ima(),
+    .by_hash(),
     Case::refusal(
         9015,
         "The client's program is written to when it has ended",
@@ -228,7 +228,6 @@ pub(super) const CASES: &[Case] = &[
         |b| {
             each(b, &APPLICATIONS, |seat| {
                 let (program, other) = (Program::same()?, Program::other()?);
-                chown(&program.0, Some(OWNER.uid), None)?;
                 let login = login(&seat);
                 // The client opens another session on this descriptor, and ends.
                 seat.tee.inheritable()?;
@@ -236,22 +235,22 @@ pub(super) const CASES: &[Case] = &[
                 let session = agent.open_on(&seat.tee, login)?;
                 drop(agent);
                 let seat = Seat { session, ..seat };
-                match fs::write(&program.0, fs::read(&other.0)?) {
-                    Ok(()) => {}
-                    // Never again, with fs-verity.
-                    Err(error) if error.raw_os_error() == Some(Errno::EPERM as i32) => {
-                        ROOT.act()?;
-                        fs::rename(&other.0, &program.0)?;
-                    }
-                    Err(error) => return Err(error.into()),
-                }
+                ROOT.act()?;
+                // Never again, with fs-verity; else not as long as the session relies on its hash.
+                let written = fs::write(&program.0, fs::read(&other.0)?);
+                let denied = written.is_err_and(|error| {
+                    [Errno::EPERM, Errno::ETXTBSY]
+                        .contains(&Errno::from_raw(error.raw_os_error().unwrap_or(0)))
+                });
+                ensure!(denied, "the program can be written to");
+                fs::rename(&other.0, &program.0)?;
                 b.attacked(let_person(OWNER, || invoke_in_program(&seat, &program.0))?)?;
                 OWNER.act()?;
                 seat.works()
             })
         },
     )
-    .by_ima(),
+    .by_hash(),
     Case::refusal(
         9016,
         "Another program in a container is mounted over the client's and invokes",
@@ -266,7 +265,7 @@ pub(super) const CASES: &[Case] = &[
             })
         },
     )
-    .by_ima(),
+    .by_hash(),
     Case::refusal(
         9017,
         "From there it opens what the application owns",
@@ -290,7 +289,7 @@ pub(super) const CASES: &[Case] = &[
         },
     )
     .bound()
-    .by_ima(),
+    .by_hash(),
     Case::service(
         9021,
         "Whoever executes the client's program, wherever it is",
@@ -315,7 +314,7 @@ pub(super) const CASES: &[Case] = &[
             })
         },
     )
-    .by_ima(),
+    .by_hash(),
     Case::service(9022, "The client's other threads invoke", &[1, 17], |b| {
         each(b, &ALL, |seat| {
             let answer = thread::scope(|scope| scope.spawn(|| seat.ask()).join());
@@ -341,7 +340,7 @@ pub(super) const CASES: &[Case] = &[
             })
         },
     )
-    .by_ima(),
+    .by_hash(),
     Case::service(
         9024,
         "Another process of the application closes the session",
@@ -356,7 +355,7 @@ pub(super) const CASES: &[Case] = &[
             })
         },
     )
-    .by_ima(),
+    .by_hash(),
     Case::service(
         9025,
         "The client is gone, another user is the last holder",
@@ -401,7 +400,7 @@ pub(super) const CASES: &[Case] = &[
             })
         },
     )
-    .by_ima(),
+    .by_hash(),
     Case::service(
         9027,
         "Who is no application does not log in as one",
@@ -435,7 +434,7 @@ pub(super) const CASES: &[Case] = &[
     ),
     Case::service(
         9028,
-        "A program without fs-verity is measured by IMA or not at all",
+        "A program without fs-verity is hashed by the driver",
         &[1],
         |b| {
             let program = Program::plain()?;
@@ -444,9 +443,6 @@ pub(super) const CASES: &[Case] = &[
                 return each(b, &APPLICATIONS, |_| Ok(()));
             }
             let answer = Agent::start(&program.0, OWNER)?.open(Login::Application, false)?;
-            if answer == Answer::Kernel(Errno::ENODATA as i32) {
-                return Ok(Some("this kernel has no IMA".into()));
-            }
             let expected = Principal::Application(Application::OwnCode(measured));
             let seen = answer.identity()?.uuid;
             ensure!(seen == *expected.uuid().as_bytes(), "not {expected:?}");
@@ -460,31 +456,27 @@ pub(super) const CASES: &[Case] = &[
         |b| {
             each(b, &APPLICATIONS, |seat| {
                 let program = Program::same()?;
-                chown(&program.0, Some(OWNER.uid), None)?;
                 let mut agent = Agent::start(&program.0, OWNER)?;
                 let opened = agent.open(login(&seat), false)?;
-                for person in [OWNER, ROOT] {
-                    person.act()?;
-                    let busy = |error: &std::io::Error| {
-                        error.raw_os_error() == Some(Errno::ETXTBSY as i32)
-                    };
-                    let tried = [
-                        File::options().append(true).open(&program.0).map(drop),
-                        File::options()
-                            .write(true)
-                            .truncate(true)
-                            .open(&program.0)
-                            .map(drop),
-                        File::options()
-                            .read(true)
-                            .write(true)
-                            .open(&program.0)
-                            .map(drop),
-                        nix::unistd::truncate(&program.0, 0).map_err(Into::into),
-                    ];
-                    for result in tried {
-                        ensure!(result.as_ref().is_err_and(busy), "{result:?}");
-                    }
+                ROOT.act()?;
+                let busy =
+                    |error: &std::io::Error| error.raw_os_error() == Some(Errno::ETXTBSY as i32);
+                let tried = [
+                    File::options().append(true).open(&program.0).map(drop),
+                    File::options()
+                        .write(true)
+                        .truncate(true)
+                        .open(&program.0)
+                        .map(drop),
+                    File::options()
+                        .read(true)
+                        .write(true)
+                        .open(&program.0)
+                        .map(drop),
+                    nix::unistd::truncate(&program.0, 0).map_err(Into::into),
+                ];
+                for result in tried {
+                    ensure!(result.as_ref().is_err_and(busy), "{result:?}");
                 }
                 ensure!(agent.ask()? == opened, "the client is refused");
                 drop(agent);
@@ -499,7 +491,7 @@ pub(super) const CASES: &[Case] = &[
             })
         },
     )
-    .by_ima(),
+    .by_hash(),
     Case::service(
         9030,
         "The client's program in a container, under another name",
@@ -521,7 +513,7 @@ pub(super) const CASES: &[Case] = &[
             })
         },
     )
-    .by_ima(),
+    .by_hash(),
 ];
 
 /// What this program is called from then on: a file with fs-verity, if there is a disk
@@ -537,7 +529,7 @@ pub(crate) fn become_application() -> Result<()> {
 }
 
 /// Plays a case again in a copy of this program without fs-verity.
-pub(super) fn play_by_ima(case: &Case, bench: &Bench, seen: &str) -> Result<String> {
+pub(super) fn play_by_hash(case: &Case, bench: &Bench, seen: &str) -> Result<String> {
     if let Measurement::File(_) = app::measure(&myself()?)? {
         return Ok(seen.into());
     }
@@ -553,8 +545,11 @@ pub(super) fn play_by_ima(case: &Case, bench: &Bench, seen: &str) -> Result<Stri
     let again: Result<Option<String>, String> =
         serde_json::from_slice(&said).context("it ended without a word")?;
     match again {
-        Ok(again) => Ok(format!("{seen}; by IMA: {}", again.unwrap_or_default())),
-        Err(error) => bail!("as a program that IMA measures: {error}"),
+        Ok(again) => Ok(format!(
+            "{seen}; by own hash: {}",
+            again.unwrap_or_default()
+        )),
+        Err(error) => bail!("as a program that the driver hashes: {error}"),
     }
 }
 
@@ -563,14 +558,9 @@ pub(crate) fn play_as_plain_program(number: u32, stack: Stack) -> ExitCode {
     let bench = Bench::new(stack, 0, false, 1);
     let play = || {
         OWNER.act()?;
-        match Tee::connect()?.open(probe(false).uuid, Login::Application) {
-            Err(Answer::Kernel(errno)) if errno == Errno::ENODATA as i32 => {
-                Ok(Some("this kernel has no IMA".into()))
-            }
-            _ => match CASES.iter().find(|case| case.number == number) {
-                Some(case) => case.play(&bench),
-                None => bail!("no such case"),
-            },
+        match super::choose(&[number.to_string()]).first() {
+            Some(case) => case.play(&bench),
+            None => bail!("no such case"),
         }
     };
     let seen = play().map_err(|error| format!("{error:#}"));
@@ -583,22 +573,32 @@ pub(crate) fn play_as_plain_program(number: u32, stack: Stack) -> ExitCode {
     }
 }
 
-fn private_mounts() -> Result<()> {
+pub(super) fn private_mounts() -> Result<()> {
     let none = None::<&str>;
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     mount(none, "/", none, private, none).context("private mounts")
 }
 
-fn bind(from: &Path, over: &Path) -> Result<()> {
+pub(super) fn bind(from: &Path, over: &Path) -> Result<()> {
     let none = None::<&str>;
     private_mounts()?;
     mount(Some(from), over, none, MsFlags::MS_BIND, none).context("bind mount")
 }
 
 /// Does something as root of a container of the owner's: namespaces of users, mounts and processes.
-fn in_container<T: Serialize + DeserializeOwned>(task: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(super) fn in_container<T: Serialize + DeserializeOwned>(
+    task: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    in_container_with(None, task)
+}
+
+/// The same where the owner's group has that number.
+pub(super) fn in_container_with<T: Serialize + DeserializeOwned>(
+    gid: Option<u32>,
+    task: impl FnOnce() -> Result<T>,
+) -> Result<T> {
     let_person(OWNER, || {
-        in_namespace(OWNER, 0, None)?;
+        in_namespace(OWNER, 0, gid)?;
         unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID)?;
         Process::start(|_| {
             ensure!(getpid().as_raw() == 1, "not the first process");
@@ -629,7 +629,7 @@ fn seat(bench: &Bench, bound: bool, login: Login) -> Result<Option<Seat>> {
 }
 
 /// Plays with the owner's session by each of the logins.
-fn each(
+pub(super) fn each(
     bench: &Bench,
     logins: &[Login],
     play: impl Fn(Seat) -> Result<()>,
@@ -637,7 +637,7 @@ fn each(
     each_on(bench, false, logins, play)
 }
 
-fn each_on(
+pub(super) fn each_on(
     bench: &Bench,
     bound: bool,
     logins: &[Login],
@@ -657,7 +657,7 @@ fn each_on(
     }))
 }
 
-fn attack(
+pub(super) fn attack(
     bench: &Bench,
     logins: &[Login],
     attack: impl Fn(&Seat) -> Result<Answer>,
@@ -707,7 +707,7 @@ fn executes(bench: &Bench, logins: &[Login], program: &Path) -> Result<Option<St
 }
 
 /// How the session was opened.
-fn login(seat: &Seat) -> Login {
+pub(super) fn login(seat: &Seat) -> Login {
     match seat.identity.login {
         4 => Login::Application,
         5 => Login::UserApplication,
@@ -716,7 +716,7 @@ fn login(seat: &Seat) -> Login {
     }
 }
 
-fn probe(bound: bool) -> &'static Flavour {
+pub(super) fn probe(bound: bool) -> &'static Flavour {
     let kind = if bound { Kind::Shared } else { Kind::Private };
     flavour(kind, bound)
 }
@@ -770,7 +770,7 @@ fn pid_again(bench: &Bench) -> Result<Option<String>> {
     })
 }
 
-fn open(tee: &Tee, login: Login, bound: bool) -> Answer {
+pub(super) fn open(tee: &Tee, login: Login, bound: bool) -> Answer {
     match tee.open(probe(bound).uuid, login) {
         Ok(session) => ask(tee, session),
         Err(answer) => answer,
@@ -781,6 +781,21 @@ fn open(tee: &Tee, login: Login, bound: bool) -> Answer {
 pub(super) fn other_program(person: Person, ta: TaUuid, login: Login) -> Result<Answer> {
     let other = Program::other()?;
     Agent::start(&other.0, person)?.tell(&Order::Visit(login, ta.octets))
+}
+
+/// Code of a process that is not its executable's.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Foreign {
+    /// None any more.
+    Nothing,
+    /// A page without a file.
+    Page,
+    /// Another file's.
+    File(PathBuf),
+    /// The executable's own, written to.
+    Text,
+    /// The kernel's, written to.
+    Vdso,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -797,6 +812,8 @@ enum Order {
     Ask,
     /// Calls that file its executable, or the one that it interprets; tells what Linux believes.
     Pretend(Option<PathBuf>),
+    /// Comes by code that is not its own.
+    Bring(Foreign),
     /// Becomes an interpreter that Linux calls to execute a program.
     Interpret {
         interpreter: PathBuf,
@@ -805,20 +822,20 @@ enum Order {
 }
 
 /// A program that does as it is told.
-struct Agent {
+pub(super) struct Agent {
     child: Child,
     orders: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
 
 impl Agent {
-    fn start(program: &Path, person: Person) -> Result<Self> {
+    pub(super) fn start(program: &Path, person: Person) -> Result<Self> {
         person.act()?;
         Self::execute(program)
     }
 
     /// As whoever we are.
-    fn execute(program: &Path) -> Result<Self> {
+    pub(super) fn execute(program: &Path) -> Result<Self> {
         let mut command = Command::new(program);
         command
             .arg("--agent")
@@ -833,8 +850,13 @@ impl Agent {
         })
     }
 
+    /// The number of its process.
+    pub(super) fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+
     /// With a session that is not its own.
-    fn with(program: &Path, seat: &Seat) -> Result<Self> {
+    pub(super) fn with(program: &Path, seat: &Seat) -> Result<Self> {
         seat.tee.inheritable()?;
         let mut agent = Self::start(program, OWNER)?;
         agent.take(seat)?;
@@ -848,11 +870,11 @@ impl Agent {
         serde_json::from_str(&said).context("the program ended without a word")
     }
 
-    fn open(&mut self, login: Login, bound: bool) -> Result<Answer> {
+    pub(super) fn open(&mut self, login: Login, bound: bool) -> Result<Answer> {
         self.tell(&Order::Open(login, bound))
     }
 
-    fn open_on(&mut self, tee: &Tee, login: Login) -> Result<Session> {
+    pub(super) fn open_on(&mut self, tee: &Tee, login: Login) -> Result<Session> {
         self.tell(&Order::OpenOn(tee.as_fd().as_raw_fd(), login))
     }
 
@@ -860,8 +882,13 @@ impl Agent {
         self.tell(&Order::Take(seat.tee.as_fd().as_raw_fd(), seat.session))
     }
 
-    fn ask(&mut self) -> Result<Answer> {
+    pub(super) fn ask(&mut self) -> Result<Answer> {
         self.tell(&Order::Ask)
+    }
+
+    /// It comes by code that is not its own.
+    pub(super) fn bring(&mut self, code: Foreign) -> Result<()> {
+        self.tell(&Order::Bring(code))
     }
 
     fn interpret(&mut self, interpreter: &Path, program: &Path) -> Result<()> {
@@ -889,7 +916,7 @@ impl Drop for Agent {
 /// What an [`Agent`] does.
 pub(crate) fn serve_orders() -> ExitCode {
     let serve = || -> Result<()> {
-        let mut at = None;
+        let (mut at, mut page) = (None, None);
         for line in stdin().lines() {
             let said = match serde_json::from_str(&line?)? {
                 Order::Visit(login, octets) => {
@@ -931,6 +958,16 @@ pub(crate) fn serve_orders() -> ExitCode {
                     let (tee, session) = at.as_ref().context("no session")?;
                     serde_json::to_string(&ask(tee, *session))
                 }
+                Order::Bring(code) => {
+                    match code {
+                        Foreign::Nothing => page = None,
+                        Foreign::Page => page = Some(memory::AnonymousCode::map()?),
+                        Foreign::File(file) => memory::map_code(File::open(file)?.as_fd())?,
+                        Foreign::Text => memory::patch_text()?,
+                        Foreign::Vdso => memory::patch_vdso()?,
+                    }
+                    serde_json::to_string(&())
+                }
                 Order::Pretend(program) => serde_json::to_string(&pretend(program)?),
                 Order::Interpret {
                     interpreter,
@@ -939,6 +976,7 @@ pub(crate) fn serve_orders() -> ExitCode {
             };
             println!("{}", said?);
         }
+        drop(page);
         Ok(())
     };
     match serve() {

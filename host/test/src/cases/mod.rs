@@ -4,6 +4,7 @@
 //! processes, 10 what an operator sees, limits.
 
 mod apps;
+mod code;
 mod declared;
 mod faults;
 mod hostile;
@@ -14,6 +15,7 @@ mod operator;
 mod quota;
 mod races;
 mod release;
+mod roots;
 mod travel;
 
 use crate::bench::Bench;
@@ -32,8 +34,8 @@ pub(crate) struct Case {
     pub(crate) proves: Proves,
     /// It is about bound TAs alone.
     pub(crate) bound: bool,
-    /// Once more as a program that IMA measures, for it has no fs-verity.
-    pub(crate) by_ima: bool,
+    /// Once more as a program without fs-verity, which the driver hashes.
+    pub(crate) by_hash: bool,
     /// Only when there is time.
     pub(crate) long: bool,
     /// After that long it hangs.
@@ -56,7 +58,7 @@ impl Case {
             rules,
             proves,
             bound: false,
-            by_ima: false,
+            by_hash: false,
             long: false,
             seconds: 60,
             play,
@@ -89,9 +91,9 @@ impl Case {
         self
     }
 
-    /// Once more as a program that IMA measures.
-    const fn by_ima(mut self) -> Self {
-        self.by_ima = true;
+    /// Once more as a program that the driver hashes.
+    const fn by_hash(mut self) -> Self {
+        self.by_hash = true;
         self
     }
 
@@ -111,7 +113,7 @@ impl Case {
     pub(crate) fn play(&self, bench: &Bench) -> Result<Option<String>> {
         let seen = (self.play)(bench)?;
         match seen {
-            Some(seen) if self.by_ima => apps::play_by_ima(self, bench, &seen).map(Some),
+            Some(seen) if self.by_hash => apps::play_by_hash(self, bench, &seen).map(Some),
             seen => Ok(seen),
         }
     }
@@ -163,6 +165,8 @@ pub(crate) fn choose(filters: &[String]) -> Vec<&'static Case> {
         neighbours::CASES,
         kernel::CASES,
         apps::CASES,
+        roots::CASES,
+        code::CASES,
         declared::CASES,
         operator::CASES,
         quota::CASES,
@@ -181,7 +185,7 @@ mod tests {
     fn every_rule_of_the_running_system_has_a_case() {
         let cases = choose(&[]);
         // B15 is about bytes of a build.
-        for rule in (1..=19).filter(|rule| *rule != 15) {
+        for rule in (1..=21).filter(|rule| *rule != 15) {
             assert!(
                 cases.iter().any(|case| case.rules.contains(&rule)),
                 "B{rule}"

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! An application has no code but its own: what else a process may come by, and who looks on.
+
+use super::Case;
+use super::apps::{APPLICATIONS, Agent, Foreign, each, login, open};
+use crate::bench::Seat;
+use crate::world::{CLIENTS, OWNER, Process, ROOT, STRANGER, let_person};
+use anyhow::{Context, Result, ensure};
+use client_binding_identity::{Application, Measurement, Principal};
+use client_binding_raw::program::{Program, myself};
+use client_binding_raw::{Answer, Login, Tee, app, memory};
+use nix::errno::Errno;
+use nix::sys::ptrace;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+
+pub(super) const CASES: &[Case] = &[
+    Case::refusal(
+        9061,
+        "The client's program comes by code of others and invokes",
+        &[1, 2, 21],
+        |b| {
+            let other = Program::other()?;
+            each(b, &APPLICATIONS, |seat| {
+                for code in foreign(&other) {
+                    seat.tee.inheritable()?;
+                    let mut agent = Agent::with(&myself()?, &seat)?;
+                    agent.bring(code.clone())?;
+                    let answer = agent.ask()?;
+                    OWNER.act()?;
+                    b.attacked_session(&seat, answer)
+                        .with_context(|| format!("{code:?}"))?;
+                }
+                Ok(())
+            })
+        },
+    )
+    .by_hash(),
+    Case::refusal(
+        9062,
+        "The client itself loads code and goes on",
+        &[1, 2, 21],
+        |b| {
+            let other = Program::other()?;
+            each(b, &APPLICATIONS, |seat| {
+                for code in foreign(&other) {
+                    let mut agent = Agent::start(&myself()?, OWNER)?;
+                    let opened = agent.open(login(&seat), false)?;
+                    agent.bring(code.clone())?;
+                    b.attacked(agent.ask()?)
+                        .with_context(|| format!("{code:?}"))?;
+                    if let Foreign::Page = code {
+                        agent.bring(Foreign::Nothing)?;
+                        ensure!(agent.ask()? == opened, "not the client again without it");
+                    }
+                }
+                Ok(())
+            })
+        },
+    )
+    .by_hash(),
+    Case::refusal(
+        9063,
+        "A debugger holds another thread of the client, or who shares its memory",
+        &[1, 2, 21],
+        |b| {
+            each(b, &APPLICATIONS, |seat| {
+                for sharer in [traced_thread, traced_sharer] {
+                    let answers = watched(&seat, sharer)?;
+                    OWNER.act()?;
+                    b.attacked_session(&seat, answers.0)?;
+                    let eperm = Answer::Kernel(Errno::EPERM as i32);
+                    ensure!(answers.1 == eperm, "it opens: {}", answers.1);
+                }
+                Ok(())
+            })
+        },
+    )
+    .by_hash(),
+    Case::service(
+        9064,
+        "Who brings code along is another application, by another name",
+        &[1, 21],
+        |b| {
+            let other = Program::other()?;
+            let measured = app::measure(&myself()?)?;
+            each(b, &APPLICATIONS, |seat| {
+                for code in foreign(&other) {
+                    let mut agent = Agent::start(&myself()?, OWNER)?;
+                    agent.bring(code.clone())?;
+                    let opened = agent.open(login(&seat), false)?;
+                    is(opened, &seat, Application::AnyCode(measured))
+                        .with_context(|| format!("{code:?}"))?;
+                    ensure!(agent.ask()? == opened, "it is not recognized");
+                }
+                Ok(())
+            })
+        },
+    )
+    .by_hash(),
+    Case::service(
+        9065,
+        "A program that asks for an interpreter is one that has code of others",
+        &[1, 21],
+        |b| {
+            let program = interpreted()?;
+            let measured = app::measure(&program.0)?;
+            each(b, &APPLICATIONS, |seat| {
+                let mut agent = Agent::start(&program.0, OWNER)?;
+                let opened = agent.open(login(&seat), false)?;
+                // All that it maps to be executed is its own file's.
+                is(opened, &seat, Application::AnyCode(measured))?;
+                ensure!(agent.ask()? == opened, "it is not recognized");
+                Ok(())
+            })
+        },
+    )
+    .by_hash(),
+    Case::service(
+        9066,
+        "A program that is linked when it is executed, with LD_PRELOAD and without",
+        &[1, 21],
+        |b| {
+            let program = Path::new("/clients/tee-whoami");
+            if !b.stack.has_bound_driver() || b.stack == client_binding_test::Stack::StockCore {
+                return Ok(None);
+            }
+            let measured = app::measure(program)?;
+            let app = match segments(&fs::read(program)?)?.any(|(_, kind)| kind == PT_INTERP) {
+                true => Application::AnyCode(measured),
+                // LD_PRELOAD means nothing to it.
+                false => Application::OwnCode(measured),
+            };
+            let expected = Principal::Application(app);
+            for preload in ["", "/usr/lib/aarch64-linux-gnu/libm.so.6"] {
+                ROOT.act()?;
+                let mut command = Command::new(program);
+                command
+                    .args(["--login", "application"])
+                    .stderr(Stdio::piped());
+                if !preload.is_empty() {
+                    command.env("LD_PRELOAD", preload);
+                }
+                let output = command.output().context("cannot execute")?;
+                let said = String::from_utf8_lossy(&output.stdout);
+                let seen = said.lines().find_map(|line| line.strip_prefix("uuid "));
+                ensure!(
+                    seen.is_some_and(|seen| seen.trim() == expected.uuid().to_string()),
+                    "not {expected:?}: {said}{}",
+                    String::from_utf8_lossy(&output.stderr)
+                );
+            }
+            Ok(Some(expected.name()))
+        },
+    ),
+    Case::service(
+        9067,
+        "A set-group-id program logs in as an application of its group",
+        &[1, 21],
+        |b| {
+            let program = Program::same()?;
+            ROOT.act()?;
+            let measured = app::measure(&program.0)?;
+            chown(&program.0, None, Some(CLIENTS))?;
+            fs::set_permissions(&program.0, Permissions::from_mode(0o2755))?;
+            each(b, &[Login::GroupApplication(CLIENTS)], |seat| {
+                let mut agent = Agent::start(&program.0, STRANGER)?;
+                let opened = agent.open(login(&seat), false)?;
+                is(opened, &seat, Application::OwnCode(measured))?;
+                ensure!(agent.ask()? == opened, "it is not recognized");
+                Ok(())
+            })
+        },
+    )
+    .by_hash(),
+];
+
+/// All kinds of it.
+fn foreign(other: &Program) -> [Foreign; 4] {
+    [
+        Foreign::Page,
+        Foreign::File(other.0.clone()),
+        Foreign::Text,
+        Foreign::Vdso,
+    ]
+}
+
+/// The one who got that answer is that application, by the login of the seat.
+pub(super) fn is(answer: Answer, seat: &Seat, app: Application) -> Result<()> {
+    let principal = match login(seat) {
+        Login::Application => Principal::Application(app),
+        Login::UserApplication => Principal::UserApplication(OWNER.uid, app),
+        _ => Principal::GroupApplication(CLIENTS, app),
+    };
+    let seen = answer.identity()?;
+    ensure!(
+        seen.uuid == *principal.uuid().as_bytes(),
+        "not {principal:?}"
+    );
+    Ok(())
+}
+
+/// A process like the client's with that in it: it asks in the session, and opens one.
+fn watched(seat: &Seat, sharer: fn() -> Result<()>) -> Result<(Answer, Answer)> {
+    // Who traces it ends first, or it could not end.
+    let_person(OWNER, || {
+        let mut watched = Process::start(|line| {
+            sharer()?;
+            let answers = (seat.ask(), open(&Tee::connect()?, login(seat), false));
+            line.say(&answers)?;
+            line.wait()
+        })?;
+        let answers = watched.line.hear()?;
+        watched.kill()?;
+        Ok(answers)
+    })
+}
+
+fn traced_thread() -> Result<()> {
+    let (tell, told) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        let _ = tell.send(ptrace::traceme());
+        loop {
+            thread::park();
+        }
+    });
+    Ok(told.recv()??)
+}
+
+fn traced_sharer() -> Result<()> {
+    memory::traced_sharer()?;
+    Ok(())
+}
+
+/// What `p_type` may be.
+const PT_INTERP: u32 = 3;
+const PT_NOTE: u32 = 4;
+
+/// A number in an ELF file.
+fn number(octets: &[u8], at: usize, size: usize) -> Result<usize> {
+    let bytes = octets.get(at..at + size).context("no ELF file")?;
+    Ok(bytes.iter().rev().fold(0, |n, &b| n << 8 | usize::from(b)))
+}
+
+/// Where the entries of its segments are, and of which kind.
+fn segments(octets: &[u8]) -> Result<impl Iterator<Item = (usize, u32)>> {
+    let table = number(octets, 32, 8)?;
+    let (size, count) = (number(octets, 54, 2)?, number(octets, 56, 2)?);
+    let entry = |i| -> Result<_> {
+        let at = table + i * size;
+        Ok((at, u32::try_from(number(octets, at, 4)?)?))
+    };
+    let entries: Result<Vec<_>> = (0..count).map(entry).collect();
+    Ok(entries?.into_iter())
+}
+
+/// A copy of this program that is its own interpreter: the kernel maps it twice, and nothing else.
+fn interpreted() -> Result<Program> {
+    let program = Program::plain()?;
+    ROOT.act()?;
+    let mut octets = fs::read(&program.0)?;
+    let name = format!("{}\0", program.0.display());
+    let note = segments(&octets)?.find(|&(_, kind)| kind == PT_NOTE);
+    let (note, _) = note.context("no segment with a note")?;
+    let (offset, size) = (octets.len() as u64, name.len() as u64);
+    octets.extend(name.as_bytes());
+    octets[note..note + 4].copy_from_slice(&PT_INTERP.to_le_bytes());
+    octets[note + 8..note + 16].copy_from_slice(&offset.to_le_bytes());
+    octets[note + 32..note + 40].copy_from_slice(&size.to_le_bytes());
+    fs::write(&program.0, octets)?;
+    if let Measurement::Verity(_) = app::measure(&myself()?)? {
+        app::protect(&program.0)?;
+    }
+    OWNER.act()?;
+    Ok(program)
+}
