@@ -281,15 +281,23 @@ pub(super) const CASES: &[Case] = &[
         "A login ends with the one who is killed while the program is hashed",
         &[1, 20],
         |b| {
+            // Reading from there looks at no signal by itself.
+            let tmp = Tmp::mount("long")?;
+            let program = tmp.0.join("program");
+            ROOT.act()?;
+            copy(&myself()?, &program, false)?;
+            File::options()
+                .write(true)
+                .open(&program)?
+                .set_len(64 << 20)?;
             each(b, &[Login::Application], |seat| {
-                let program = Program::sparse(64 << 20)?;
-                let mut agent = Agent::start(&program.0, OWNER)?;
+                let mut agent = Agent::start(&program, OWNER)?;
                 let start = Instant::now();
                 let opened = agent.open(login(&seat), false)?;
                 ensure!(opened.is_success(), "64 MiB: {opened}");
                 let took = start.elapsed();
                 drop(agent);
-                let mut agent = Agent::start(&program.0, OWNER)?;
+                let mut agent = Agent::start(&program, OWNER)?;
                 let pid = agent.pid();
                 let start = Instant::now();
                 thread::scope(|scope| {
