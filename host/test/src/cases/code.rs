@@ -5,16 +5,17 @@ use super::Case;
 use super::apps::{APPLICATIONS, Agent, Foreign, each, login, open};
 use crate::bench::Seat;
 use crate::world::{CLIENTS, OWNER, Process, ROOT, STRANGER, let_person};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use client_binding_identity::{Application, Measurement, Principal};
+use client_binding_proto::Identity;
 use client_binding_raw::program::{Program, myself};
 use client_binding_raw::{Answer, Login, Tee, app, memory};
 use nix::errno::Errno;
 use nix::sys::ptrace;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 use std::thread;
 
 pub(super) const CASES: &[Case] = &[
@@ -121,39 +122,34 @@ pub(super) const CASES: &[Case] = &[
     .by_hash(),
     Case::service(
         9066,
-        "A program that is linked when it is executed, with LD_PRELOAD and without",
+        "A client in C is an application if it is linked statically, and one by another name if not",
         &[1, 21],
         |b| {
-            let program = Path::new("/clients/tee-whoami");
-            if !b.stack.has_bound_driver() || b.stack == client_binding_test::Stack::StockCore {
-                return Ok(None);
-            }
-            let measured = app::measure(program)?;
-            let app = match segments(&fs::read(program)?)?.any(|(_, kind)| kind == PT_INTERP) {
-                true => Application::AnyCode(measured),
-                // LD_PRELOAD means nothing to it.
-                false => Application::OwnCode(measured),
-            };
-            let expected = Principal::Application(app);
-            for preload in ["", "/usr/lib/aarch64-linux-gnu/libm.so.6"] {
-                ROOT.act()?;
-                let mut command = Command::new(program);
-                command
-                    .args(["--login", "application"])
-                    .stderr(Stdio::piped());
-                if !preload.is_empty() {
-                    command.env("LD_PRELOAD", preload);
+            let login = &[Login::Application];
+            each(b, login, |seat| {
+                for (how, known) in [
+                    ("linked", Application::AnyCode as fn(_) -> _),
+                    ("static", Application::OwnCode),
+                    ("static-pie", Application::OwnCode),
+                ] {
+                    let program = PathBuf::from(format!("/usr/bin/client-{how}"));
+                    let expected = Principal::Application(known(app::measure(&program)?));
+                    // By LD_PRELOAD and dlopen, where that means anything.
+                    for (preload, load) in
+                        [(None, None), (Some(LIBRARY), None), (None, Some(LIBRARY))]
+                    {
+                        let mut command = Command::new(&program);
+                        command.arg(hex(&seat.flavour.uuid.octets)).args(load);
+                        command.envs(preload.map(|library| ("LD_PRELOAD", library)));
+                        let seen = in_c(command)?;
+                        ensure!(
+                            seen.uuid == *expected.uuid().as_bytes(),
+                            "{how}, with {preload:?} and {load:?}: not {expected:?}"
+                        );
+                    }
                 }
-                let output = command.output().context("cannot execute")?;
-                let said = String::from_utf8_lossy(&output.stdout);
-                let seen = said.lines().find_map(|line| line.strip_prefix("uuid "));
-                ensure!(
-                    seen.is_some_and(|seen| seen.trim() == expected.uuid().to_string()),
-                    "not {expected:?}: {said}{}",
-                    String::from_utf8_lossy(&output.stderr)
-                );
-            }
-            Ok(Some(expected.name()))
+                Ok(())
+            })
         },
     ),
     Case::service(
@@ -177,6 +173,24 @@ pub(super) const CASES: &[Case] = &[
     )
     .by_hash(),
 ];
+
+/// Any one that the guest has.
+const LIBRARY: &str = "/usr/lib/aarch64-linux-gnu/libm.so.6";
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+/// Whom the TA takes a client in C for (host/test/client).
+fn in_c(mut command: Command) -> Result<Identity> {
+    let output = command.output().context("cannot execute")?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let numbers: Vec<u32> = said.split_whitespace().flat_map(str::parse).collect();
+    match numbers[..] {
+        [a, b, c, d, e, f] => Ok(Identity::from_values([(a, b), (c, d), (e, f)])),
+        _ => bail!("it said: {said}{}", String::from_utf8_lossy(&output.stderr)),
+    }
+}
 
 /// All kinds of it.
 fn foreign(other: &Program) -> [Foreign; 4] {
