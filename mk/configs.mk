@@ -5,7 +5,7 @@
 # Cores: the bound tree with more options. "ffa" is called through FF-A, which needs one of our own kernels; "quota" lets a
 # client have four sessions; "plain" is bound without the pseudo TA, to see what that adds.
 CORES = debug lockdep pager bti kasan all ffa quota plain
-core_ARGS_debug := DEBUG=1 CFG_TEE_CORE_DEBUG=y
+core_ARGS_debug := DEBUG=1 CFG_TEE_CORE_DEBUG=y CFG_CLIENT_BINDING_DEBUG=y
 core_ARGS_lockdep := $(core_ARGS_debug) CFG_LOCKDEP=y
 core_ARGS_pager := CFG_WITH_PAGER=y
 core_ARGS_bti := CFG_CORE_BTI=y

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# OP-TEE OS: "stock" is Debian's source as it is, "bound" has the series of core/patches on top.
+# OP-TEE OS: "stock" is Debian's source as it is, "bound" has the series of core/patches on top: fixes of bugs that are the
+# base's own, refactoring, the binding, its options. The first two parts are not behind CFG_CLIENT_BINDING.
 
 optee_OWN := $(OPTEE_OS_SRC)
-optee_SERIES := $(sort $(wildcard core/patches/optee_os-$(OPTEE_VERSION)/*.patch))
+optee_SERIES := $(sort $(wildcard core/patches/optee_os-$(OPTEE_VERSION)/*/*.patch))
 $(eval $(call tree-rules,optee))
 
 # The signing scripts import a module of OpenSSL's that Debian's build has not.

@@ -76,6 +76,11 @@ impl Login {
         Self::PROCESS,
     ];
 
+    /// Whether it is a method at all: one of the normal world's, or that of a TA.
+    pub const fn is_known(self) -> bool {
+        Self::from_normal_world(self.0).is_some() || self.0 == Self::TRUSTED_APP.0
+    }
+
     /// Whether the method comes with a client UUID of its own.
     pub const fn has_uuid(self) -> bool {
         !matches!(self, Self::PUBLIC | Self::REE_KERNEL)

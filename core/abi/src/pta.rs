@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! `client_binding.pta`: what the secure world tells the kernel and root of owners and refusals.
 //!
-//! Commands only read. Parameter 0 of each is a buffer for records, which are structures of
+//! Commands only read. [`Command::Version`] is the one to ask first: it stays as it is, and the rest is as described
+//! here if it answers [`VERSION`]. Parameter 0 of the others is a buffer for records, which are structures of
 //! little-endian numbers without padding. A buffer that is too short gets
 //! `TEE_ERROR_SHORT_BUFFER` and the size that is needed; otherwise its size becomes that of what was written.
 
@@ -12,7 +13,11 @@ pub const UUID: [u8; 16] = [
     0x55, 0x95, 0x4e, 0xcb, 0x45, 0x6c, 0x4c, 0x1c, 0xb8, 0x42, 0x66, 0x15, 0x68, 0x32, 0xf6, 0xad,
 ];
 
+/// Version of commands, records and the numbers in them. An OP-TEE that does not know [`Command::Version`] has none.
+pub const VERSION: u32 = 1;
+
 const NONE: u32 = 0;
+const VALUE_OUTPUT: u32 = 2;
 const VALUE_INOUT: u32 = 3;
 const MEMREF_OUTPUT: u32 = 6;
 
@@ -38,11 +43,20 @@ pub enum Command {
     ///
     /// 0: `MEMREF_OUTPUT`.
     Counters = 2,
+    /// The [`VERSION`].
+    ///
+    /// 0: `VALUE_OUTPUT`, the version in a, 0 in b.
+    Version = 3,
 }
 
 impl Command {
     /// All commands.
-    pub const ALL: [Self; 3] = [Self::Instances, Self::Denials, Self::Counters];
+    pub const ALL: [Self; 4] = [
+        Self::Instances,
+        Self::Denials,
+        Self::Counters,
+        Self::Version,
+    ];
 
     /// The command with this number.
     pub const fn from_number(number: u32) -> Option<Self> {
@@ -50,6 +64,7 @@ impl Command {
             0 => Some(Self::Instances),
             1 => Some(Self::Denials),
             2 => Some(Self::Counters),
+            3 => Some(Self::Version),
             _ => None,
         }
     }
@@ -59,6 +74,7 @@ impl Command {
         match self {
             Self::Instances | Self::Counters => param_types([MEMREF_OUTPUT, NONE, NONE, NONE]),
             Self::Denials => param_types([MEMREF_OUTPUT, VALUE_INOUT, NONE, NONE]),
+            Self::Version => param_types([VALUE_OUTPUT, NONE, NONE, NONE]),
         }
     }
 }
@@ -99,11 +115,11 @@ fn from_octets<const WORDS: usize, const SIZE: usize>(octets: &[u8; SIZE]) -> [u
 pub struct Instance {
     /// UUID of the TA.
     pub ta: ClientUuid,
-    /// Client UUID of the owner, or of who may become it. Nil if there is neither, or if the login method has none.
+    /// Client UUID of the owner. Nil if there is none, or if the login method has none.
     pub owner: ClientUuid,
     /// Login method to that UUID.
     pub login: Login,
-    /// Whether that is the owner: [`FREE`](Self::FREE), [`OPENING`](Self::OPENING) or [`OWNED`](Self::OWNED).
+    /// Whether there is an owner: [`FREE`](Self::FREE) or [`OWNED`](Self::OWNED).
     pub ownership: u32,
     /// Why it is bound, 0 if it is not: the number of a `Binding` of the policy.
     pub binding: u32,
@@ -121,9 +137,7 @@ impl Instance {
 
     /// Nobody's.
     pub const FREE: u32 = 0;
-    /// The TA has not answered its first open yet; who opens will be the owner if it accepts.
-    pub const OPENING: u32 = 1;
-    /// An open has succeeded.
+    /// An open has succeeded. 1 was: the first one is under way.
     pub const OWNED: u32 = 2;
 
     /// A user TA, not a pseudo TA.
@@ -333,11 +347,11 @@ mod tests {
         assert_eq!(counters.to_octets(), octets);
     }
 
-    /// `tee_internal_api.h` of OP-TEE: MEMREF_OUTPUT is 6, VALUE_INOUT is 3.
+    /// `tee_internal_api.h` of OP-TEE: MEMREF_OUTPUT is 6, VALUE_INOUT is 3, VALUE_OUTPUT is 2.
     #[test]
     fn each_command_has_its_number_and_its_types() {
-        let types = [0x0006, 0x0036, 0x0006];
-        for n in 0..5 {
+        let types = [0x0006, 0x0036, 0x0006, 0x0002];
+        for n in 0..6 {
             let command = Command::from_number(n);
             let known = Command::ALL.get(n as usize).copied();
             assert_eq!(command, known);
@@ -349,8 +363,7 @@ mod tests {
 
     #[test]
     fn what_is_said_of_an_instance_keeps_its_number() {
-        let ownerships = [Instance::FREE, Instance::OPENING, Instance::OWNED];
-        assert_eq!(ownerships, [0, 1, 2]);
+        assert_eq!([Instance::FREE, Instance::OWNED], [0, 2]);
         let bits = [Instance::USER_TA, Instance::PANICKED, Instance::LOADING];
         assert_eq!(bits, [1, 2, 4]);
     }

@@ -37,13 +37,14 @@ fn session(u: &mut Unstructured<'_>) -> Result<()> {
     assert_eq!(claim.login >> 32, 0);
 
     let nobody = Identity::new(Login::PUBLIC, ClientUuid::NIL);
-    let mut record = Session::new(nobody, false);
-    glue::client_binding_session_init(
+    let mut record = Session::new(nobody, false).unwrap();
+    let verdict = glue::client_binding_session_init(
         &mut record,
         client.login.0,
         &tee_uuid(client.uuid),
         attested,
     );
+    assert_eq!(verdict, glue::CLIENT_BINDING_GO);
     assert_eq!(record.client(), client);
     assert_eq!(glue::client_binding_session_login(&record), client.login.0);
     let session = ModelSession {

@@ -3,8 +3,8 @@
 //!
 //! The functions take references. What C owes for them: each pointer is valid,
 //! aligned, and no other thread writes to it during the call. `client_binding.c`
-//! is the only caller; it holds `tee_ta_mutex` wherever a record could be seen by
-//! another thread, copies claims out of shared memory first, and tells NULL and
+//! is the only caller; it holds `tee_ta_mutex` wherever it passes a record of a session
+//! or an instance (B14), copies claims out of shared memory first, and tells NULL and
 //! the magic identity pointers apart before it calls.
 
 // core/fuzz compiles this as a module, for a host.
@@ -21,9 +21,9 @@ pub mod pta;
 
 /// Verdict: go on.
 pub const CLIENT_BINDING_GO: u32 = 0;
-/// Verdict on an open: ask again when another client's first open is settled.
-/// Any other verdict is a refusal.
-pub const CLIENT_BINDING_WAIT: u32 = 1 << 16;
+/// Verdict on an open: go on, nobody owns the instance yet. Ask again when you have the TA, and tell when it has
+/// accepted. Any other verdict is a refusal.
+pub const CLIENT_BINDING_UNDECIDED: u32 = 1 << 16;
 
 /// Bound neither by header nor by image.
 pub const CLIENT_BINDING_UNBOUND: u32 = 0;
@@ -55,21 +55,22 @@ const _: () = {
 ///
 /// `uuid`: the `TEE_UUID`, word by word.
 /// `attested`: the normal world promised a claim with each later operation.
+/// Leaves the record alone if that is no login method.
 #[no_mangle]
 pub extern "C" fn client_binding_session_init(
     session: &mut Session,
     login: u32,
     uuid: &[u32; 4],
     attested: bool,
-) {
+) -> u32 {
     let uuid = ClientUuid::from_tee_uuid(*uuid);
-    *session = Session::new(Identity::new(Login(login), uuid), attested);
-}
-
-/// Whether an instance waits for the TA's answer to this open. Only the thread that opens may ask.
-#[no_mangle]
-pub extern "C" fn client_binding_session_is_opening(session: &Session) -> bool {
-    session.is_opening()
+    match Session::new(Identity::new(Login(login), uuid), attested) {
+        Ok(new) => {
+            *session = new;
+            CLIENT_BINDING_GO
+        }
+        Err(refusal) => refusal as u32,
+    }
 }
 
 /// Decides an invoke, close or cancel from the normal world; `claim` is NULL if none came.
@@ -121,29 +122,22 @@ pub extern "C" fn client_binding_instance_check(
 ) -> u32 {
     match instance.check_open(session, Binding::from_number(binding)) {
         Ok(Opening::Go) => CLIENT_BINDING_GO,
-        Ok(Opening::Wait) => CLIENT_BINDING_WAIT,
+        Ok(Opening::Undecided) => CLIENT_BINDING_UNDECIDED,
         Err(refusal) => refusal as u32,
     }
 }
 
-/// Records that an open which was just checked goes on to enter the TA.
+/// Records that the TA, which has not been left yet, has accepted an undecided open.
 #[no_mangle]
-pub extern "C" fn client_binding_instance_begin_open(
+pub extern "C" fn client_binding_instance_opened(
     instance: &mut Instance,
-    session: &mut Session,
+    session: &Session,
     binding: u32,
-) {
-    instance.begin_open(session, Binding::from_number(binding));
-}
-
-/// Records the TA's answer to an open. True: wake those who were told to wait.
-#[no_mangle]
-pub extern "C" fn client_binding_instance_end_open(
-    instance: &mut Instance,
-    session: &mut Session,
-    opened: bool,
-) -> bool {
-    instance.end_open(session, opened)
+) -> u32 {
+    match instance.opened(session, Binding::from_number(binding)) {
+        Ok(()) => CLIENT_BINDING_GO,
+        Err(refusal) => refusal as u32,
+    }
 }
 
 /// Login method of the session's client.
@@ -152,7 +146,7 @@ pub extern "C" fn client_binding_session_login(session: &Session) -> u32 {
     session.client().login.0
 }
 
-/// Login method of the instance's owner, or of its first opener while that open is under way.
+/// Login method of the instance's owner, PUBLIC if there is none.
 #[no_mangle]
 pub extern "C" fn client_binding_instance_login(instance: &Instance) -> u32 {
     instance.login().0

@@ -2,7 +2,9 @@
 //! `client_binding.pta`. Called with foreign interrupts masked wherever [`DENIALS`] is locked, or a thread that
 //! holds it could be put aside while another core spins.
 
-use client_binding_policy::abi::pta::{Command, Counters, Denial, Instance as Record, KEPT};
+use client_binding_policy::abi::pta::{
+    Command, Counters, Denial, Instance as Record, KEPT, VERSION,
+};
 use client_binding_policy::abi::{ClientUuid, TeeResult};
 use client_binding_policy::{may_ask, Denials, Instance, Reader, Refused, Session};
 use core::mem::offset_of;
@@ -12,6 +14,12 @@ static DENIALS: Mutex<Denials<KEPT>> = Mutex::new(Denials::new());
 
 /// Command that is answered by calling [`client_binding_pta_put_instance`] for each context.
 pub const CLIENT_BINDING_PTA_INSTANCES: u32 = 0;
+/// Command that has a second parameter, for [`client_binding_pta_answer`].
+pub const CLIENT_BINDING_PTA_DENIALS: u32 = 1;
+/// Command that is answered with [`CLIENT_BINDING_PTA_ABI`].
+pub const CLIENT_BINDING_PTA_VERSION: u32 = 3;
+/// The version of what the PTA says.
+pub const CLIENT_BINDING_PTA_ABI: u32 = 1;
 /// State of a context: a user TA.
 pub const CLIENT_BINDING_PTA_USER_TA: u32 = 1;
 /// State of a context: it has panicked.
@@ -23,6 +31,9 @@ pub const CLIENT_BINDING_REFUSED_SIZE: usize = 40;
 
 const _: () = {
     assert!(CLIENT_BINDING_PTA_INSTANCES == Command::Instances as u32);
+    assert!(CLIENT_BINDING_PTA_DENIALS == Command::Denials as u32);
+    assert!(CLIENT_BINDING_PTA_VERSION == Command::Version as u32);
+    assert!(CLIENT_BINDING_PTA_ABI == VERSION);
     assert!(CLIENT_BINDING_PTA_USER_TA == Record::USER_TA);
     assert!(CLIENT_BINDING_PTA_PANICKED == Record::PANICKED);
     assert!(CLIENT_BINDING_PTA_LOADING == Record::LOADING);
@@ -76,13 +87,13 @@ pub extern "C" fn client_binding_record_refusal(
     )
 }
 
-/// Whether who has opened a session to the PTA may do so.
+/// Whether who has opened a session to the PTA may do so. With `tee_ta_mutex` held.
 #[no_mangle]
 pub extern "C" fn client_binding_pta_open(session: &Session, param_types: u32) -> u32 {
-    let result = if !may_ask(session.client()) {
-        TeeResult::ACCESS_DENIED
-    } else if param_types != 0 {
+    let result = if param_types != 0 {
         TeeResult::BAD_PARAMETERS
+    } else if !may_ask(session.client()) {
+        TeeResult::ACCESS_DENIED
     } else {
         TeeResult::SUCCESS
     };
@@ -100,7 +111,8 @@ pub extern "C" fn client_binding_pta_check(command: u32, param_types: u32) -> u3
     result.0
 }
 
-/// Answers a command that was checked and is not about instances. `number` is its second parameter.
+/// Answers a command that was checked and puts records, but not of instances. `number` is its second parameter, 0 if it has
+/// none.
 #[no_mangle]
 pub extern "C" fn client_binding_pta_answer(command: u32, records: &mut Records, number: &mut u64) {
     match Command::from_number(command) {
@@ -119,7 +131,7 @@ pub extern "C" fn client_binding_pta_answer(command: u32, records: &mut Records,
             let counters = *DENIALS.lock().counters();
             records.put(&Counters::to_octets(&counters));
         }
-        Some(Command::Instances) | None => {}
+        Some(Command::Instances | Command::Version) | None => {}
     }
 }
 

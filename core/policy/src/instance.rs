@@ -3,9 +3,6 @@
 use crate::{Refusal, Session};
 use client_binding_abi::{ClientUuid, Identity, Login, pta};
 
-const OWNED: u32 = 1 << 31;
-const OPENS: u32 = OWNED - 1;
-
 /// Why an instance is bound, or that it is not (B4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
@@ -29,27 +26,26 @@ impl Binding {
     }
 }
 
-/// What an open may do.
+/// What an open that is not refused is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Opening {
-    /// Go on and enter the TA.
+    /// Let in: the instance is its client's, or bound to nobody, and stays so.
     Go,
-    /// Another client's first open has not been answered by the TA yet: ask again when it has.
-    Wait,
+    /// Nobody owns the instance yet: asked again by who has the TA, and settled when it has answered.
+    Undecided,
 }
 
 /// The owner of one TA instance context.
 ///
-/// Zeroed memory is an instance without owner. While first opens are under way
-/// the owner is tentative: others wait, and if every open fails the instance is
-/// as before (B6). The first success makes it the owner until the context is
-/// destroyed (B5), panicked or not (B18).
+/// Zeroed memory is an instance without owner. There is one from the first open that
+/// the TA accepts (B6) until the context is destroyed (B5), panicked or not (B18).
+/// Opens under way leave no trace here, so they exclude nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct Instance {
     uuid: ClientUuid,
     login: Login,
-    state: u32,
+    owned: u32,
 }
 
 impl Default for Instance {
@@ -64,35 +60,33 @@ impl Instance {
         Self {
             uuid: ClientUuid::NIL,
             login: Login::PUBLIC,
-            state: 0,
+            owned: 0,
         }
     }
 
-    /// The owner, once an open has succeeded.
+    /// The owner, once the TA has accepted an open.
     pub const fn owner(&self) -> Option<Identity> {
-        if self.state & OWNED != 0 {
-            Some(self.candidate())
-        } else {
-            None
+        match self.owned {
+            0 => None,
+            _ => Some(self.identity()),
         }
     }
 
-    /// Login method of the owner, or of the first opener while that open is under way.
+    /// Login method of the owner, PUBLIC if there is none.
     pub const fn login(&self) -> Login {
         self.login
     }
 
-    /// Whether there is an owner, as `client_binding.pta` tells it, and who it is or may become.
+    /// Whether there is an owner, as `client_binding.pta` tells it, and who it is.
     pub const fn ownership(&self) -> (u32, Identity) {
-        let number = match self.state {
+        let number = match self.owned {
             0 => pta::Instance::FREE,
-            state if state & OWNED == 0 => pta::Instance::OPENING,
             _ => pta::Instance::OWNED,
         };
-        (number, self.candidate())
+        (number, self.identity())
     }
 
-    const fn candidate(&self) -> Identity {
+    const fn identity(&self) -> Identity {
         Identity {
             login: self.login,
             uuid: self.uuid,
@@ -114,58 +108,27 @@ impl Instance {
         if binding == Binding::ByHeader && session.client().login == Login::PUBLIC {
             return Err(Refusal::Anonymous);
         }
-        if self.state == 0 {
-            return Ok(Opening::Go);
+        match self.owner() {
+            None => Ok(Opening::Undecided),
+            Some(owner) if owner == session.client() => Ok(Opening::Go),
+            Some(_) => Err(Refusal::NotTheOwner),
         }
-        if self.candidate() != session.client() {
-            return if self.state & OWNED != 0 {
-                Err(Refusal::NotTheOwner)
-            } else {
-                Ok(Opening::Wait)
+    }
+
+    /// Records that the TA, which has not been left yet, accepts `session`: the first one's client is the owner.
+    ///
+    /// Decides once more, for a TA that several threads may be in. Who is refused
+    /// was in the TA, but gets no session.
+    pub fn opened(&mut self, session: &Session, binding: Binding) -> Result<(), Refusal> {
+        if self.check_open(session, binding)? == Opening::Undecided {
+            let Identity { login, uuid } = session.client();
+            *self = Self {
+                uuid,
+                login,
+                owned: 1,
             };
         }
-        if self.state == OPENS {
-            return Err(Refusal::TooManyOpens);
-        }
-        Ok(Opening::Go)
-    }
-
-    /// Records that `session`, which [`check_open`](Self::check_open) has just
-    /// let go on under the same lock, is about to enter the TA.
-    ///
-    /// For any other session this does nothing, nor for an instance that has its
-    /// owner: what the TA answers changes nothing then.
-    pub fn begin_open(&mut self, session: &mut Session, binding: Binding) {
-        if binding == Binding::Unbound
-            || self.state & OWNED != 0
-            || session.is_opening()
-            || self.check_open(session, binding) != Ok(Opening::Go)
-        {
-            return;
-        }
-        if self.state == 0 {
-            self.uuid = session.client().uuid;
-            self.login = session.client().login;
-        }
-        self.state += 1;
-        session.set_opening(true);
-    }
-
-    /// Records the TA's answer to an open that [`begin_open`](Self::begin_open)
-    /// recorded. True if others may be waiting for it.
-    pub fn end_open(&mut self, session: &mut Session, opened: bool) -> bool {
-        if !session.is_opening() || self.state & OPENS == 0 {
-            return false;
-        }
-        session.set_opening(false);
-        let was_owned = self.state & OWNED != 0;
-        self.state -= 1;
-        if opened {
-            self.state |= OWNED;
-        } else if self.state == 0 {
-            *self = Self::new();
-        }
-        !was_owned
+        Ok(())
     }
 }
 
@@ -180,7 +143,7 @@ mod tests {
     }
 
     fn session(login: Login, n: u64) -> Session {
-        Session::new(client(login, n), true)
+        Session::new(client(login, n), true).unwrap()
     }
 
     fn logins() -> impl Iterator<Item = Login> {
@@ -189,13 +152,11 @@ mod tests {
 
     fn owned_by(session: &Session, binding: Binding) -> Instance {
         let mut instance = Instance::new();
-        let mut session = *session;
-        instance.begin_open(&mut session, binding);
-        assert!(instance.end_open(&mut session, true));
+        assert_eq!(instance.opened(session, binding), Ok(()));
         instance
     }
 
-    /// The whole decision table: owner state × binding × login × same login or
+    /// The whole decision table: owned or not × binding × login × same login or
     /// not × same UUID or not × attested or not.
     #[test]
     fn decision_table() {
@@ -206,17 +167,11 @@ mod tests {
                 }
                 let owner = session(owner, 1);
                 let free = Instance::new();
-                let mut pending = Instance::new();
-                pending.begin_open(&mut owner.clone(), binding);
-                let owned = if binding == Binding::Unbound {
-                    Instance::new()
-                } else {
-                    owned_by(&owner, binding)
-                };
+                let owned = owned_by(&owner, binding);
                 for login in logins() {
                     for n in [1, 2] {
                         for attested in [false, true] {
-                            let joiner = Session::new(client(login, n), attested);
+                            let joiner = Session::new(client(login, n), attested).unwrap();
                             let same = joiner.client() == owner.client();
                             let vouched = attested || login == Login::TRUSTED_APP;
                             let anonymous = login == Login::PUBLIC && binding == Binding::ByHeader;
@@ -227,27 +182,36 @@ mod tests {
                                     Err(Refusal::Unattested)
                                 } else if anonymous {
                                     Err(Refusal::Anonymous)
-                                } else if same {
-                                    Ok(Opening::Go)
                                 } else {
                                     other
                                 }
                             };
+                            let undecided = expect(Ok(Opening::Undecided));
                             assert_eq!(
                                 free.check_open(&joiner, binding),
-                                expect(Ok(Opening::Go)),
+                                undecided,
                                 "free {binding:?} {owner:?} {joiner:?}"
                             );
-                            assert_eq!(
-                                pending.check_open(&joiner, binding),
-                                expect(Ok(Opening::Wait)),
-                                "pending {binding:?} {owner:?} {joiner:?}"
-                            );
+                            let decided = expect(if same {
+                                Ok(Opening::Go)
+                            } else {
+                                Err(Refusal::NotTheOwner)
+                            });
                             assert_eq!(
                                 owned.check_open(&joiner, binding),
-                                expect(Err(Refusal::NotTheOwner)),
+                                decided,
                                 "owned {binding:?} {owner:?} {joiner:?}"
                             );
+                            for (before, verdict) in [(free, undecided), (owned, decided)] {
+                                let mut after = before;
+                                let opened = after.opened(&joiner, binding);
+                                assert_eq!(opened, verdict.map(|_| ()));
+                                let expected = match verdict {
+                                    Ok(Opening::Undecided) => Some(joiner.client()),
+                                    _ => before.owner(),
+                                };
+                                assert_eq!(after.owner(), expected, "{before:?} {joiner:?}");
+                            }
                         }
                     }
                 }
@@ -266,133 +230,57 @@ mod tests {
     #[test]
     fn unbound_instances_record_nothing() {
         let mut instance = Instance::default();
-        let mut a = session(Login::USER, 1);
-        instance.begin_open(&mut a, Binding::Unbound);
-        assert!(!instance.end_open(&mut a, true));
-        assert_eq!(instance, Instance::new());
-        assert_eq!(a, session(Login::USER, 1));
-    }
-
-    #[test]
-    fn a_failed_first_open_owns_nothing() {
-        for binding in BOUND {
-            let mut instance = Instance::new();
-            let mut a = session(Login::USER, 1);
-            instance.begin_open(&mut a, binding);
-            assert_eq!((instance.owner(), instance.login()), (None, Login::USER));
-            assert_eq!(instance.ownership(), (pta::Instance::OPENING, a.client()));
-            assert!(instance.end_open(&mut a, false), "waiters must be told");
-            assert_eq!(instance, Instance::new());
-            let nobody = Identity::new(Login::PUBLIC, ClientUuid::NIL);
-            assert_eq!(instance.ownership(), (pta::Instance::FREE, nobody));
+        for n in [1, 2] {
+            let opened = instance.opened(&session(Login::USER, n), Binding::Unbound);
+            assert_eq!((opened, instance), (Ok(()), Instance::new()));
         }
     }
 
     #[test]
-    fn a_failed_further_open_changes_nothing() {
+    fn it_is_told_who_the_owner_is() {
+        let nobody = Identity::new(Login::PUBLIC, ClientUuid::NIL);
+        let mut instance = Instance::new();
+        assert_eq!(instance.ownership(), (pta::Instance::FREE, nobody));
+        assert_eq!((instance.owner(), instance.login()), (None, Login::PUBLIC));
         let a = session(Login::GROUP, 1);
-        let owned = owned_by(&a, Binding::ByHeader);
-        let mut instance = owned;
-        let mut again = a;
-        instance.begin_open(&mut again, Binding::ByHeader);
-        assert_eq!((instance, again), (owned, a), "there is nothing to record");
-        let expected = (pta::Instance::OWNED, a.client());
-        assert_eq!(instance.ownership(), expected);
-        assert!(!instance.end_open(&mut again, false), "nobody waits");
-        assert_eq!(instance, owned);
-        assert_eq!(instance.ownership(), expected);
+        for _ in 0..2 {
+            assert_eq!(instance.opened(&a, Binding::ByHeader), Ok(()));
+            assert_eq!(instance.owner(), Some(a.client()));
+            assert_eq!(instance.ownership(), (pta::Instance::OWNED, a.client()));
+            assert_eq!(instance.login(), Login::GROUP);
+        }
     }
 
+    /// Several wait for a TA whose owner is not known yet, the same client's and others'; the first that the TA
+    /// accepts decides for all, and an open that failed decided nothing.
     #[test]
-    fn two_first_opens_of_one_client_settle_in_any_order() {
-        for (first, second) in [(true, true), (true, false), (false, true), (false, false)] {
+    fn who_has_the_ta_is_asked_again() {
+        for binding in BOUND {
+            let [a, b] = [1, 2].map(|n| session(Login::USER, n));
             let mut instance = Instance::new();
-            let mut a = session(Login::USER, 1);
-            let mut b = a;
-            instance.begin_open(&mut a, Binding::ByHeader);
-            instance.begin_open(&mut b, Binding::ByHeader);
-            instance.end_open(&mut a, first);
-            let stranger = session(Login::USER, 2);
-            let between = instance.check_open(&stranger, Binding::ByHeader);
-            assert_eq!(
-                between,
-                if first {
-                    Err(Refusal::NotTheOwner)
-                } else {
-                    Ok(Opening::Wait)
-                }
-            );
-            instance.end_open(&mut b, second);
-            let owner = (first || second).then_some(a.client());
-            assert_eq!(instance.owner(), owner);
+            for waiting in [a, b] {
+                let verdict = instance.check_open(&waiting, binding);
+                assert_eq!(verdict, Ok(Opening::Undecided));
+            }
+            // That of b fails in the TA, then a's does not.
+            assert_eq!(instance, Instance::new());
+            assert_eq!(instance.opened(&a, binding), Ok(()));
+            let verdicts = [a, b].map(|waited| instance.check_open(&waited, binding));
+            assert_eq!(verdicts, [Ok(Opening::Go), Err(Refusal::NotTheOwner)]);
+            // B was inside all the while, of a TA that lets in more than one thread.
+            let before = instance;
+            let late = instance.opened(&b, binding);
+            assert_eq!((late, instance), (Err(Refusal::NotTheOwner), before));
         }
     }
 
     #[test]
-    fn an_open_is_settled_once() {
+    fn a_refused_open_cannot_become_the_owner() {
         let mut instance = Instance::new();
-        let mut a = session(Login::USER, 1);
-        assert!(!instance.end_open(&mut a, true), "never began");
-        assert_eq!(instance, Instance::new());
-        instance.begin_open(&mut a, Binding::ByHeader);
-        let begun = instance;
-        instance.begin_open(&mut a, Binding::ByHeader);
-        assert_eq!(instance, begun, "began twice");
-        instance.end_open(&mut a, true);
-        let owned = instance;
-        assert!(!instance.end_open(&mut a, false), "settled twice");
-        assert_eq!(instance, owned);
-    }
-
-    #[test]
-    fn nobody_settles_the_open_of_another() {
-        let [mut a, mut b, mut outsider] = [session(Login::USER, 1); 3];
-        let mut instance = Instance::new();
-        let mut other = Instance::new();
-        instance.begin_open(&mut a, Binding::ByHeader);
-        instance.begin_open(&mut b, Binding::ByHeader);
-        let begun = instance;
-        assert!(!other.end_open(&mut a, true), "begun elsewhere");
-        assert_eq!(other, Instance::new());
-        assert!(!instance.end_open(&mut outsider, true), "never began");
-        assert_eq!(instance, begun);
-        assert!(instance.end_open(&mut a, false));
-        let settled = instance;
-        assert!(!instance.end_open(&mut a, true), "settled twice");
-        assert_eq!(instance, settled);
-        assert!(instance.end_open(&mut b, true));
-        assert_eq!(instance.owner(), Some(b.client()));
-    }
-
-    #[test]
-    fn a_refused_open_cannot_begin() {
-        let mut instance = owned_by(&session(Login::USER, 1), Binding::ByHeader);
-        let before = instance;
-        for mut stranger in [session(Login::USER, 2), session(Login::PUBLIC, 0)] {
-            instance.begin_open(&mut stranger, Binding::ByHeader);
-            assert!(!instance.end_open(&mut stranger, true));
-            assert_eq!(instance, before);
+        let unattested = Session::new(client(Login::USER, 1), false).unwrap();
+        for refused in [session(Login::PUBLIC, 0), unattested] {
+            assert!(instance.opened(&refused, Binding::ByHeader).is_err());
+            assert_eq!(instance, Instance::new());
         }
-    }
-
-    #[test]
-    fn the_count_of_opens_never_wraps() {
-        let [mut a, mut b] = [session(Login::USER, 1); 2];
-        let mut instance = Instance::new();
-        instance.begin_open(&mut a, Binding::ByHeader);
-        instance.state |= OPENS;
-        assert_eq!(
-            instance.check_open(&b, Binding::ByHeader),
-            Err(Refusal::TooManyOpens)
-        );
-        let full = instance;
-        instance.begin_open(&mut b, Binding::ByHeader);
-        assert_eq!(instance, full);
-        assert!(instance.end_open(&mut a, true));
-        assert_eq!(
-            instance.check_open(&b, Binding::ByHeader),
-            Ok(Opening::Go),
-            "opens of the owner are not counted"
-        );
     }
 }

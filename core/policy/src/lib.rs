@@ -41,22 +41,20 @@ pub enum Refusal {
     Anonymous = 5,
     /// B13: the normal world does not attest its callers.
     Unattested = 6,
-    /// More opens are under way than the record can count.
-    TooManyOpens = 7,
+    // 7 was: more opens under way than a record could count.
     /// B19: the client has as many sessions as it may have.
     QuotaReached = 8,
 }
 
 impl Refusal {
     /// Every refusal.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 7] = [
         Self::Malformed,
         Self::NotTheClient,
         Self::ClaimMissing,
         Self::NotTheOwner,
         Self::Anonymous,
         Self::Unattested,
-        Self::TooManyOpens,
         Self::QuotaReached,
     ];
 
@@ -69,7 +67,6 @@ impl Refusal {
             4 => Some(Self::NotTheOwner),
             5 => Some(Self::Anonymous),
             6 => Some(Self::Unattested),
-            7 => Some(Self::TooManyOpens),
             8 => Some(Self::QuotaReached),
             _ => None,
         }
@@ -77,11 +74,11 @@ impl Refusal {
 
     /// What the client is told: never more than that it was refused (B16).
     ///
-    /// `BUSY` where the same open may succeed later: once others are settled, once a session is closed.
+    /// `BUSY` where the same open may succeed later, once a session is closed.
     pub const fn result(self) -> TeeResult {
         match self {
             Self::Malformed => TeeResult::BAD_PARAMETERS,
-            Self::TooManyOpens | Self::QuotaReached => TeeResult::BUSY,
+            Self::QuotaReached => TeeResult::BUSY,
             Self::NotTheClient
             | Self::ClaimMissing
             | Self::NotTheOwner
@@ -99,7 +96,6 @@ impl Refusal {
             Self::NotTheOwner => c"another client owns the instance (B3)",
             Self::Anonymous => c"PUBLIC cannot own a bound TA (B7)",
             Self::Unattested => c"normal world does not attest its clients (B13)",
-            Self::TooManyOpens => c"too many opens under way",
             Self::QuotaReached => c"the client has too many sessions (B19)",
         }
     }
@@ -124,7 +120,7 @@ mod tests {
 
     #[test]
     fn other_numbers_are_no_refusal() {
-        for n in [0, Refusal::ALL.len() as u32 + 1, 1 << 16, u32::MAX] {
+        for n in [0, 7, 9, 1 << 16, u32::MAX] {
             assert_eq!(Refusal::from_number(n), None);
         }
     }
@@ -134,7 +130,7 @@ mod tests {
         for refusal in Refusal::ALL {
             let expected = match refusal {
                 Refusal::Malformed => TeeResult::BAD_PARAMETERS,
-                Refusal::TooManyOpens | Refusal::QuotaReached => TeeResult::BUSY,
+                Refusal::QuotaReached => TeeResult::BUSY,
                 _ => TeeResult::ACCESS_DENIED,
             };
             assert_eq!(refusal.result(), expected);

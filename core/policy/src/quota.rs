@@ -46,14 +46,14 @@ mod tests {
 
     /// Whether somebody who has that many sessions, and somebody else one, gets another.
     fn decide(login: Login, n: u64, sessions: u32) -> Result<(), Refusal> {
-        let session = |n| Session::new(Identity::new(login, ClientUuid([n, n])), true);
+        let session = |n| Session::new(Identity::new(login, ClientUuid([n, n])), true).unwrap();
         let mut quota = Quota::new(3);
         for _ in 0..sessions {
             quota.note(&session(n), &session(1));
         }
         quota.note(
             &session(n),
-            &Session::new(Identity::new(Login::USER, ClientUuid([9, 9])), false),
+            &Session::new(Identity::new(Login::USER, ClientUuid([9, 9])), false).unwrap(),
         );
         quota.check()
     }
@@ -80,8 +80,8 @@ mod tests {
     #[test]
     fn one_user_two_methods_two_quotas() {
         let uuid = ClientUuid([1, 1]);
-        let [user, application] =
-            [Login::USER, Login::APPLICATION].map(|l| Session::new(Identity::new(l, uuid), true));
+        let [user, application] = [Login::USER, Login::APPLICATION]
+            .map(|l| Session::new(Identity::new(l, uuid), true).unwrap());
         let mut quota = Quota::new(1);
         quota.note(&user, &application);
         assert_eq!(quota.check(), Ok(()));

@@ -4,7 +4,6 @@ use crate::Refusal;
 use client_binding_abi::{Claim, ClientUuid, Identity, Login, Operation};
 
 const ATTESTED: u32 = 1;
-const OPENING: u32 = 1 << 1;
 
 /// The client of one session, written before the session can be found (B14) and
 /// never changed afterwards.
@@ -21,13 +20,17 @@ impl Session {
     ///
     /// `attested`: the normal world will send a claim with each later operation.
     /// TA to TA sessions need none; the core itself knows the caller (B9).
-    pub const fn new(client: Identity, attested: bool) -> Self {
+    /// B13: an unknown login method is nobody's, whichever way it came.
+    pub const fn new(client: Identity, attested: bool) -> Result<Self, Refusal> {
+        if !client.login.is_known() {
+            return Err(Refusal::Malformed);
+        }
         let trusted = attested || client.login.0 == Login::TRUSTED_APP.0;
-        Self {
+        Ok(Self {
             uuid: client.uuid,
             login: client.login,
             state: if trusted { ATTESTED } else { 0 },
-        }
+        })
     }
 
     /// The identity given at open.
@@ -41,19 +44,6 @@ impl Session {
     /// Whether somebody vouches for the client's identity.
     pub const fn is_attested(&self) -> bool {
         self.state & ATTESTED != 0
-    }
-
-    /// Whether an instance waits for the TA's answer to this open.
-    pub const fn is_opening(&self) -> bool {
-        self.state & OPENING != 0
-    }
-
-    pub(crate) const fn set_opening(&mut self, opening: bool) {
-        if opening {
-            self.state |= OPENING;
-        } else {
-            self.state &= !OPENING;
-        }
     }
 
     /// Decides an invoke, cancel or close from the normal world.
@@ -104,11 +94,18 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
     use super::*;
     use client_binding_abi::{OPTEE_MSG_LOGIN_ATTESTED, OPTEE_MSG_LOGIN_RELEASE};
+    use std::vec::Vec;
 
     const A: ClientUuid = ClientUuid([1, 2]);
     const LATER: [Operation; 3] = [Operation::Invoke, Operation::Close, Operation::Cancel];
+
+    fn session(client: Identity, attested: bool) -> Session {
+        Session::new(client, attested).unwrap()
+    }
 
     fn claim(login: Login, uuid: ClientUuid) -> Claim {
         Claim {
@@ -122,7 +119,7 @@ mod tests {
     fn only_the_identity_of_the_open_passes() {
         for owner in Login::NORMAL_WORLD {
             for attested in [false, true] {
-                let session = Session::new(Identity::new(owner, A), attested);
+                let session = session(Identity::new(owner, A), attested);
                 for login in Login::NORMAL_WORLD {
                     for uuid in [
                         A,
@@ -154,13 +151,13 @@ mod tests {
     fn no_claim_passes_only_where_none_was_promised() {
         for owner in Login::NORMAL_WORLD {
             for operation in LATER {
-                let promised = Session::new(Identity::new(owner, A), true);
+                let promised = session(Identity::new(owner, A), true);
                 assert_eq!(
                     promised.check(operation, None),
                     Err(Refusal::ClaimMissing),
                     "{owner:?} {operation:?}"
                 );
-                let stock = Session::new(Identity::new(owner, A), false);
+                let stock = session(Identity::new(owner, A), false);
                 assert_eq!(stock.check(operation, None), Ok(()));
             }
         }
@@ -169,7 +166,7 @@ mod tests {
     #[test]
     fn a_release_passes_whatever_it_carries() {
         for owner in Login::NORMAL_WORLD {
-            let session = Session::new(Identity::new(owner, A), true);
+            let session = session(Identity::new(owner, A), true);
             for login in Login::NORMAL_WORLD {
                 let release = Claim {
                     uuid: ClientUuid([7, 7]),
@@ -189,7 +186,7 @@ mod tests {
 
     #[test]
     fn what_is_no_claim_is_malformed() {
-        let session = Session::new(Identity::new(Login::USER, A), true);
+        let session = session(Identity::new(Login::USER, A), true);
         for word in [
             u64::from(Login::TRUSTED_APP.0),
             3,
@@ -212,7 +209,7 @@ mod tests {
 
     #[test]
     fn nobody_in_the_normal_world_speaks_for_a_ta() {
-        let session = Session::new(Identity::new(Login::TRUSTED_APP, A), false);
+        let session = session(Identity::new(Login::TRUSTED_APP, A), false);
         for operation in LATER {
             assert_eq!(
                 session.check(operation, Some(&claim(Login::TRUSTED_APP, A))),
@@ -225,7 +222,7 @@ mod tests {
     #[test]
     fn the_short_cut_is_for_the_client_alone() {
         for owner in Login::NORMAL_WORLD {
-            let session = Session::new(Identity::new(owner, A), true);
+            let session = session(Identity::new(owner, A), true);
             let own = claim(owner, session.client().uuid);
             assert!(session.recognizes(&own), "{owner:?}");
             let released = own.login | OPTEE_MSG_LOGIN_RELEASE;
@@ -236,10 +233,56 @@ mod tests {
         }
     }
 
+    /// Every class of numbers: GlobalPlatform's and the gaps between, what it leaves to implementations
+    /// with both of ours, what it keeps, TAs, what is beyond; and one bit away from each that is known.
+    #[test]
+    fn what_is_no_method_opens_nothing_and_passes_nowhere() {
+        let known: Vec<u32> = (Login::NORMAL_WORLD.into_iter().chain([Login::TRUSTED_APP]))
+            .map(|login| login.0)
+            .collect();
+        let near = known
+            .iter()
+            .flat_map(|login| (0..32).map(move |bit| login ^ 1 << bit));
+        let powers = (0..32).flat_map(|bit| [(1_u32 << bit) - 1, 1 << bit, (1 << bit) + 1]);
+        let edges = [
+            0x7fff_ffff,
+            0x8000_0001,
+            0xbfff_ffff,
+            0xc000_0000,
+            0xefff_fffe,
+            0xf000_0001,
+        ];
+        let numbers = (0..0x1_0000)
+            .chain(edges)
+            .chain(u32::MAX - 0xffff..=u32::MAX);
+        for number in numbers.chain(near).chain(powers) {
+            for attested in [false, true] {
+                let opened = Session::new(Identity::new(Login(number), A), attested);
+                if known.contains(&number) {
+                    assert_eq!(opened.unwrap().client().login, Login(number));
+                } else {
+                    assert_eq!(opened, Err(Refusal::Malformed), "{number:#x}");
+                }
+            }
+            if Login::NORMAL_WORLD.contains(&Login(number)) {
+                continue;
+            }
+            for owner in known.iter().map(|&login| Identity::new(Login(login), A)) {
+                for operation in LATER {
+                    assert_eq!(
+                        session(owner, true).check(operation, Some(&claim(Login(number), A))),
+                        Err(Refusal::Malformed),
+                        "{number:#x} in a session of {owner:?}"
+                    );
+                }
+            }
+        }
+    }
+
     #[test]
     fn the_core_vouches_for_tas() {
         let client = Identity::new(Login::TRUSTED_APP, A);
-        assert!(Session::new(client, false).is_attested());
-        assert_eq!(Session::new(client, false).client(), client);
+        assert!(session(client, false).is_attested());
+        assert_eq!(session(client, false).client(), client);
     }
 }

@@ -2,8 +2,8 @@
 //! Every state that a small system can get into, with the policy's own records in it.
 //!
 //! Two processes, each of which may change its uid to the other's, log in as a user, as a
-//! group that both are members of, or as nobody, to two instances. Opens are in two halves: the TA
-//! answers later, or panics. On each state that is reached the policy is asked about
+//! group that both are members of, or as nobody, to two instances. An open finds the instance, has the TA some time
+//! later, and the TA answers later still, or panics. On each state that is reached the policy is asked about
 //! everything that could be tried there, and its answer is compared with what the
 //! rules say of the history, which the model keeps beside the records.
 
@@ -22,6 +22,8 @@ const LATER: [Operation; 3] = [Operation::Invoke, Operation::Cancel, Operation::
 #[derive(Clone, Debug)]
 struct System {
     bindings: [Binding; 2],
+    /// The TAs let in several at once.
+    concurrent: bool,
     /// Sessions at the same time.
     sessions: usize,
     /// What a driver may say of its opens: that claims follow, or that they don't.
@@ -56,6 +58,8 @@ struct Client {
     record: Session,
     instance: usize,
     phase: Phase,
+    /// The policy wants to be asked again, as the core remembers it.
+    undecided: bool,
     /// What was said when the session was opened.
     identity: Identity,
     attested: bool,
@@ -63,7 +67,7 @@ struct Client {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Phase {
-    /// For the answer to another client's open.
+    /// For the TA, which another may be in.
     Waiting,
     /// The TA has been entered and has not answered.
     Opening,
@@ -78,8 +82,8 @@ enum Action {
         instance: usize,
         attested: bool,
     },
-    /// Somebody who waited looks again.
-    Again(usize),
+    /// Somebody who waited has the TA.
+    Enter(usize),
     /// The TA's answer to an open.
     Answer(usize, bool),
     Panic(usize),
@@ -117,7 +121,7 @@ impl State {
     /// What the policy says of one more session of that client.
     fn check_quota(&self, client: Identity, limit: u32) -> Result<(), Refusal> {
         let mut quota = Quota::new(limit);
-        let opener = Session::new(client, true);
+        let opener = record(client, true);
         self.sessions
             .iter()
             .for_each(|other| quota.note(&opener, &other.record));
@@ -130,32 +134,36 @@ impl State {
         self.sessions.iter().filter(its).count()
     }
 
-    /// Lets a client open, wait or go, as the policy says.
-    fn decide(&mut self, mut client: Client, binding: Binding) {
-        let context = &mut self.contexts[client.instance];
+    /// Lets a client into that phase, or not, as the policy says if it wants to be asked.
+    fn decide(&mut self, mut client: Client, phase: Phase, binding: Binding) {
+        let context = &self.contexts[client.instance];
         if context.panicked {
             return; // The core's business: TEE_ERROR_TARGET_DEAD.
         }
-        client.phase = match context.record.check_open(&client.record, binding) {
-            Ok(Opening::Go) => {
-                context.record.begin_open(&mut client.record, binding);
-                Phase::Opening
+        if client.undecided {
+            match context.record.check_open(&client.record, binding) {
+                Ok(opening) => client.undecided = opening == Opening::Undecided,
+                Err(_) => return,
             }
-            Ok(Opening::Wait) => Phase::Waiting,
-            Err(_) => return,
-        };
+        }
+        client.phase = phase;
         self.sessions.push(client);
     }
 
-    fn answer(&mut self, mut client: Client, opened: bool) {
+    fn answer(&mut self, mut client: Client, opened: bool, binding: Binding) {
         let context = &mut self.contexts[client.instance];
-        context.record.end_open(&mut client.record, opened);
-        if opened {
-            context.first = context.first.or(Some(client.identity));
-            client.phase = Phase::Open;
-            self.sessions.push(client);
+        if !opened || client.undecided && context.record.opened(&client.record, binding).is_err() {
+            return;
         }
+        context.first = context.first.or(Some(client.identity));
+        client.undecided = false;
+        client.phase = Phase::Open;
+        self.sessions.push(client);
     }
+}
+
+fn record(client: Identity, attested: bool) -> Session {
+    Session::new(client, attested).unwrap()
 }
 
 fn claim(identity: Identity) -> Claim {
@@ -216,7 +224,7 @@ impl Model for System {
             );
         }
         for session in 0..state.sessions.len() {
-            actions.push(Action::Again(session));
+            actions.push(Action::Enter(session));
             actions.push(Action::Answer(session, true));
             actions.push(Action::Answer(session, false));
         }
@@ -241,27 +249,29 @@ impl Model for System {
                     return None;
                 }
                 let client = Client {
-                    record: Session::new(identity, attested),
+                    record: record(identity, attested),
                     instance,
                     phase: Phase::Waiting,
+                    undecided: true,
                     identity,
                     attested,
                 };
-                state.decide(client, self.bindings[instance]);
+                state.decide(client, Phase::Waiting, self.bindings[instance]);
             }
-            Action::Again(session) => {
+            Action::Enter(session) => {
                 let client = state.sessions.remove(session);
-                if client.phase != Phase::Waiting {
+                let busy = state.on(client.instance).any(|c| c.phase == Phase::Opening);
+                if client.phase != Phase::Waiting || busy && !self.concurrent {
                     return None;
                 }
-                state.decide(client, self.bindings[client.instance]);
+                state.decide(client, Phase::Opening, self.bindings[client.instance]);
             }
             Action::Answer(session, opened) => {
                 let client = state.sessions.remove(session);
                 if client.phase != Phase::Opening {
                     return None;
                 }
-                state.answer(client, opened);
+                state.answer(client, opened, self.bindings[client.instance]);
             }
             Action::Panic(instance) => {
                 if state.on(instance).all(|c| c.phase == Phase::Waiting) {
@@ -270,7 +280,7 @@ impl Model for System {
                 let opening = |c: &Client| c.instance == instance && c.phase == Phase::Opening;
                 while let Some(at) = state.sessions.iter().position(opening) {
                     let client = state.sessions.remove(at);
-                    state.answer(client, false);
+                    state.answer(client, false, self.bindings[instance]);
                 }
                 state.contexts[instance].panicked = true;
             }
@@ -310,11 +320,12 @@ impl Model for System {
             let Client {
                 instance,
                 phase,
+                undecided,
                 identity,
                 attested,
                 ..
             } = *client;
-            (instance, phase, identity, attested)
+            (instance, phase, undecided, identity, attested)
         });
         (state != *last).then_some(state)
     }
@@ -364,7 +375,13 @@ impl Model for System {
                 "B3: nobody shares a bound instance with another identity",
                 |system, state| {
                     (0..2).all(|instance| {
-                        let mut inside = state.on(instance).filter(|c| c.phase != Phase::Waiting);
+                        // An open of a concurrent TA is settled when the TA has accepted it.
+                        let inside = |c: &&Client| match c.phase {
+                            Phase::Waiting => false,
+                            Phase::Opening => !system.concurrent,
+                            Phase::Open => true,
+                        };
+                        let mut inside = state.on(instance).filter(inside);
                         let first = inside.next().map(|c| c.identity);
                         system.bindings[instance] == Binding::Unbound
                             || inside.all(|c| Some(c.identity) == first)
@@ -385,11 +402,16 @@ impl Model for System {
                 (0..2).all(|instance| {
                     everybody().all(|caller| {
                         [false, true].into_iter().all(|attested| {
-                            let asked = state.contexts[instance].record.check_open(
-                                &Session::new(caller, attested),
-                                system.bindings[instance],
-                            );
-                            asked == system.rules(state, instance, caller, attested)
+                            let asked = state.contexts[instance]
+                                .record
+                                .check_open(&record(caller, attested), system.bindings[instance]);
+                            asked
+                                == system.rules(
+                                    &state.contexts[instance],
+                                    instance,
+                                    caller,
+                                    attested,
+                                )
                         })
                     })
                 })
@@ -405,12 +427,11 @@ impl Model for System {
                 },
             ),
             always(
-                "B6: a context that nobody is inside of and nobody owns is as new",
+                "B6: a context that nobody owns is as new, whoever waits for it or is inside",
                 |_, state| {
                     (0..2).all(|instance| {
                         let record = state.contexts[instance].record;
-                        let opening = state.on(instance).any(|c| c.phase == Phase::Opening);
-                        opening || record.owner().is_some() || record == Instance::new()
+                        record.owner().is_some() || record == Instance::new()
                     })
                 },
             ),
@@ -453,10 +474,28 @@ impl Model for System {
         }
         if self.attests.contains(&true) {
             properties.extend([
-                sometimes("somebody waits for another's open", |_, state| {
-                    state.sessions.iter().any(|c| c.phase == Phase::Waiting)
+                sometimes("somebody waits while another opens", |_, state| {
+                    let mut waiting = state.on(0).filter(|c| c.phase == Phase::Waiting);
+                    waiting.any(|waits| {
+                        let mut opening = state.on(0).filter(|c| c.phase == Phase::Opening);
+                        opening.any(|c| c.identity != waits.identity)
+                    })
                 }),
-                sometimes("somebody has waited and is the owner", |_, state| {
+                sometimes(
+                    "what somebody waits for has become another's",
+                    |_, state| {
+                        let first = state.contexts[0].first;
+                        let waits =
+                            |c: &Client| c.phase == Phase::Waiting && Some(c.identity) != first;
+                        first.is_some() && state.on(0).any(waits)
+                    },
+                ),
+                sometimes("a stranger who waits is all that is left", |_, state| {
+                    let first = state.contexts[0].first;
+                    let waits = |c: &Client| c.phase == Phase::Waiting && Some(c.identity) != first;
+                    first.is_some() && state.on(0).count() > 0 && state.on(0).all(waits)
+                }),
+                sometimes("somebody owns what another waited for first", |_, state| {
                     // The one before was refused by the TA, or a context is gone.
                     state.contexts[0]
                         .first
@@ -515,65 +554,83 @@ impl System {
     /// What the rules say of an open, by the history and not by the record.
     fn rules(
         &self,
-        state: &State,
+        context: &Context,
         instance: usize,
         caller: Identity,
         attested: bool,
     ) -> Result<Opening, Refusal> {
         let binding = self.bindings[instance];
-        let mut opening = state.on(instance).filter(|c| c.phase == Phase::Opening);
-        match state.contexts[instance].first {
+        match context.first {
             _ if binding == Binding::Unbound => Ok(Opening::Go),
             _ if !attested => Err(Refusal::Unattested),
             _ if binding == Binding::ByHeader && caller.login == Login::PUBLIC => {
                 Err(Refusal::Anonymous)
             }
+            None => Ok(Opening::Undecided),
             Some(owner) if owner != caller => Err(Refusal::NotTheOwner),
-            None if opening.any(|c| c.identity != caller) => Ok(Opening::Wait),
-            _ => Ok(Opening::Go),
+            Some(_) => Ok(Opening::Go),
         }
     }
 }
 
-fn explore(bindings: [Binding; 2], sessions: usize, attests: &'static [bool], quota: Option<u32>) {
-    let system = System {
-        bindings,
-        sessions,
-        attests,
-        quota,
-    };
+fn explore(system: System) {
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let checker = system.checker().threads(threads).spawn_bfs().join();
+    let checker = system.clone().checker().threads(threads).spawn_bfs().join();
     checker.assert_properties();
     assert!(checker.is_done(), "not all of it");
     println!(
-        "{bindings:?}, {sessions} sessions, attested {attests:?}, quota {quota:?}: {} states, at most {} steps away",
+        "{system:?}: {} states, at most {} steps away",
         checker.unique_state_count(),
         checker.max_depth()
     );
 }
 
+/// Two instances that are bound by their headers.
+const BOUND: System = System {
+    bindings: [Binding::ByHeader; 2],
+    concurrent: false,
+    sessions: 3,
+    attests: &[true],
+    quota: None,
+};
+
 #[test]
 fn two_bound_instances() {
-    explore([Binding::ByHeader; 2], 3, &[true], None);
+    explore(BOUND);
 }
 
 #[test]
 fn one_by_its_header_one_by_the_image() {
-    explore([Binding::ByHeader, Binding::ByImage], 3, &[true], None);
+    explore(System {
+        bindings: [Binding::ByHeader, Binding::ByImage],
+        ..BOUND
+    });
+}
+
+#[test]
+fn two_that_several_are_in_at_once() {
+    explore(System {
+        bindings: [Binding::ByHeader, Binding::ByImage],
+        concurrent: true,
+        ..BOUND
+    });
 }
 
 #[test]
 fn one_bound_one_not_under_drivers_of_both_kinds() {
-    explore(
-        [Binding::ByHeader, Binding::Unbound],
-        2,
-        &[false, true],
-        None,
-    );
+    explore(System {
+        bindings: [Binding::ByHeader, Binding::Unbound],
+        sessions: 2,
+        attests: &[false, true],
+        ..BOUND
+    });
 }
 
 #[test]
 fn two_sessions_for_each_client() {
-    explore([Binding::ByHeader, Binding::Unbound], 3, &[true], Some(2));
+    explore(System {
+        bindings: [Binding::ByHeader, Binding::Unbound],
+        quota: Some(2),
+        ..BOUND
+    });
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! How bindctl fails, what it says then and its exit status.
 
+use client_binding_policy::abi::pta::VERSION;
 use std::fmt;
 
 /// What keeps bindctl from answering.
@@ -11,6 +12,8 @@ pub(crate) enum Failure {
     NoPta,
     /// The caller may not ask.
     NotRoot(&'static str),
+    /// The PTA is of another version, or of a time before there were any.
+    OtherVersion(Option<u32>),
     /// Anything else.
     Other(anyhow::Error),
 }
@@ -22,6 +25,7 @@ impl Failure {
             Self::Other(_) => 1,
             Self::NoTee | Self::NoPta => 3,
             Self::NotRoot(_) => 4,
+            Self::OtherVersion(_) => 5,
         }
     }
 }
@@ -36,6 +40,13 @@ impl fmt::Display for Failure {
                 "OP-TEE has no client_binding.pta: build it with CFG_CLIENT_BINDING=y CFG_CLIENT_BINDING_PTA=y",
             ),
             Self::NotRoot(what) => write!(f, "{what}: be root, and not of a user namespace"),
+            Self::OtherVersion(other) => {
+                match other {
+                    Some(other) => write!(f, "client_binding.pta of this OP-TEE speaks version {other}")?,
+                    None => f.write_str("client_binding.pta of this OP-TEE has no version")?,
+                }
+                write!(f, ", this bindctl understands version {VERSION} alone: take the one that was built with that OP-TEE")
+            }
             Self::Other(error) => write!(f, "{error:#}"),
         }
     }

@@ -42,6 +42,7 @@ Exit status:
   2  wrong arguments
   3  there is no TEE, or its OP-TEE has no client_binding.pta
   4  not allowed: not root, or root of a user namespace only
+  5  client_binding.pta is of another version than this program understands
 
 Examples:
   bindctl status

@@ -3,15 +3,34 @@
 
 use crate::failure::Failure;
 use anyhow::anyhow;
-use client_binding_raw::code::{TEE_ERROR_ACCESS_DENIED, TEE_ERROR_ITEM_NOT_FOUND};
+use client_binding_policy::abi::pta::VERSION;
+use client_binding_raw::code::{
+    TEE_ERROR_ACCESS_DENIED, TEE_ERROR_ITEM_NOT_FOUND, TEE_ERROR_NOT_SUPPORTED,
+};
 use client_binding_raw::pta::Pta;
 use client_binding_raw::{Answer, Tee};
 use nix::errno::Errno;
 use std::io;
 
-/// Opens the device and a session as the user who calls.
+/// Opens the device and a session as the user who calls, and asks first whether they mean the same by what they say.
 pub(crate) fn open() -> Result<Pta, Failure> {
-    Pta::open(Tee::connect().map_err(no_device)?).map_err(no_session)
+    let pta = Pta::open(Tee::connect().map_err(no_device)?).map_err(no_session)?;
+    same_version(pta.version())?;
+    Ok(pta)
+}
+
+fn same_version(answer: Result<u32, Answer>) -> Result<(), Failure> {
+    match answer {
+        Ok(VERSION) => Ok(()),
+        Ok(other) => Err(Failure::OtherVersion(Some(other))),
+        // It does not know the question.
+        Err(answer) if answer.code() == Some(TEE_ERROR_NOT_SUPPORTED) => {
+            Err(Failure::OtherVersion(None))
+        }
+        Err(answer) => Err(Failure::Other(
+            anyhow!(answer).context("cannot ask client_binding.pta for its version"),
+        )),
+    }
 }
 
 fn no_device(error: anyhow::Error) -> Failure {
@@ -47,12 +66,20 @@ mod tests {
         no_device(anyhow::Error::new(error).context("cannot open /dev/tee0"))
     }
 
-    fn session(ret: u32) -> Failure {
-        no_session(Answer::Tee {
+    fn answer(ret: u32) -> Answer {
+        Answer::Tee {
             ret,
             origin: 3,
             values: Default::default(),
-        })
+        }
+    }
+
+    fn session(ret: u32) -> Failure {
+        no_session(answer(ret))
+    }
+
+    fn version(answer: Result<u32, Answer>) -> Failure {
+        same_version(answer).unwrap_err()
     }
 
     #[test]
@@ -67,8 +94,22 @@ mod tests {
             (session(TEE_ERROR_ACCESS_DENIED), 4),
             (session(TEE_ERROR_BUSY), 1),
             (no_session(Answer::Kernel(Errno::ENOMEM as i32)), 1),
+            (version(Ok(0)), 5),
+            (version(Ok(VERSION + 1)), 5),
+            (version(Err(answer(TEE_ERROR_NOT_SUPPORTED))), 5),
+            (version(Err(answer(TEE_ERROR_BUSY))), 1),
         ] {
             assert_eq!(failure.status(), status, "{failure}");
         }
+    }
+
+    #[test]
+    fn it_goes_on_with_its_own_version_alone() {
+        assert!(same_version(Ok(VERSION)).is_ok());
+        let told = version(Ok(VERSION + 1)).to_string();
+        let versions = [VERSION, VERSION + 1].map(|v| format!("version {v}"));
+        assert!(versions.iter().all(|v| told.contains(v)), "{told}");
+        let told = version(Err(answer(TEE_ERROR_NOT_SUPPORTED))).to_string();
+        assert!(told.contains("no version"), "{told}");
     }
 }

@@ -67,8 +67,6 @@ impl InstanceView {
                 "panicked"
             } else if is(Instance::LOADING) {
                 "loading"
-            } else if instance.ownership == Instance::OPENING {
-                "opening"
             } else {
                 "ready"
             },
@@ -498,18 +496,16 @@ mod tests {
 
     #[test]
     fn states_of_an_instance() {
-        let state = |state, ownership| {
+        let state = |state| {
             let instance = Instance {
                 state: Instance::USER_TA | state,
-                ownership,
                 ..owned()
             };
             InstanceView::new(&instance, &names()).state
         };
-        assert_eq!(state(0, Instance::OWNED), "ready");
-        assert_eq!(state(0, Instance::OPENING), "opening");
-        assert_eq!(state(Instance::LOADING, Instance::OPENING), "loading");
-        assert_eq!(state(Instance::PANICKED, Instance::OWNED), "panicked");
+        assert_eq!(state(0), "ready");
+        assert_eq!(state(Instance::LOADING), "loading");
+        assert_eq!(state(Instance::PANICKED), "panicked");
     }
 
     #[test]
@@ -532,11 +528,11 @@ mod tests {
             ..owned()
         };
         let unnamed = instance(Login::PROCESS, VAULT);
-        let opening = Instance {
-            ownership: Instance::OPENING,
+        let free = Instance {
+            ownership: Instance::FREE,
             ..instance(Login::GROUP, client(Principal::Group(2000)))
         };
-        let owners = owners(&[owned(), other, opening, unnamed], &names());
+        let owners = owners(&[owned(), other, free, unnamed], &names());
         assert_eq!(owners.len(), 2);
         assert_eq!((owners[1].tas.len(), owners[1].sessions), (2, 4));
         let text = owners_text(&owners);

@@ -29,6 +29,16 @@ impl Pta {
         Ok(Self { tee, session })
     }
 
+    /// The version of what it says: [`pta::VERSION`] is what this crate understands.
+    pub fn version(&self) -> Result<u32, Answer> {
+        let command = Command::Version;
+        let answer = self
+            .tee
+            .invoke_with(self.session, command as u32, typed(command));
+        let [(version, _), ..] = answer.values()?;
+        Ok(version)
+    }
+
     /// All instances.
     pub fn instances(&self) -> Result<Vec<Instance>> {
         let (records, _) = self.ask(Command::Instances, 0)?;
@@ -79,19 +89,24 @@ impl Pta {
     }
 }
 
-/// The parameters of a command: all of a buffer, and the last refusal that is known.
+/// The parameters of a command that puts records: all of a buffer, and the last refusal that is known.
 pub fn params(command: Command, known: u64, room: &SharedMemory) -> Params {
-    let types = command.param_types();
-    let mut params: Params = std::array::from_fn(|nth| Param {
-        attr: (types >> (4 * nth) & 0xf).into(),
-        ..Param::default()
-    });
+    let mut params = typed(command);
     params[0] = room.param(Kind::MemOut);
     if command == Command::Denials {
         let (low, high) = pta::unpair(known);
         (params[1].a, params[1].b) = (low.into(), high.into());
     }
     params
+}
+
+/// The parameters of a command, with nothing in them.
+pub fn typed(command: Command) -> Params {
+    let types = command.param_types();
+    std::array::from_fn(|nth| Param {
+        attr: (types >> (4 * nth) & 0xf).into(),
+        ..Param::default()
+    })
 }
 
 fn records<const SIZE: usize>(octets: &[u8]) -> Result<&[[u8; SIZE]]> {

@@ -160,13 +160,13 @@ pub fn by_policy(cell: &Cell, stack: Stack) -> Ruling {
     let Some(owner) = identity(cell.owner, Caller::Owner) else {
         return Ruling::NotInGroup;
     };
-    let mut session = Session::new(owner, true);
+    let Ok(session) = Session::new(owner, true) else {
+        return Ruling::NoOwner;
+    };
     let mut instance = Instance::new();
-    if instance.check_open(&session, binding).is_err() {
+    if instance.opened(&session, binding).is_err() {
         return Ruling::NoOwner;
     }
-    instance.begin_open(&mut session, binding);
-    instance.end_open(&mut session, true);
     let operation = match cell.deed {
         Deed::Open(method) => {
             let Some(joiner) = identity(method, cell.caller) else {
@@ -176,7 +176,9 @@ pub fn by_policy(cell: &Cell, stack: Stack) -> Ruling {
                 Kind::Private => Instance::new(),
                 _ => instance,
             };
-            return match instance.check_open(&Session::new(joiner, true), binding) {
+            let joined =
+                Session::new(joiner, true).and_then(|joiner| instance.check_open(&joiner, binding));
+            return match joined {
                 Err(_) => Ruling::Denied,
                 Ok(_) if cell.kind == Kind::Single => Ruling::Busy,
                 Ok(_) => Ruling::Done,

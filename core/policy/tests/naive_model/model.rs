@@ -54,9 +54,8 @@ impl Model {
         first.map(|s| s.client)
     }
 
-    fn someone_opening(&self) -> Option<Identity> {
-        let under_way = self.sessions.iter().find(|s| s.answer.is_none());
-        under_way.map(|s| s.client)
+    fn is_someone_opening(&self) -> bool {
+        self.sessions.iter().any(|s| s.answer.is_none())
     }
 
     fn open(&self, client: Identity, attested: bool, binding: Binding) -> Result<Opening, Refusal> {
@@ -70,10 +69,10 @@ impl Model {
         if client.login == Login::PUBLIC && binding == Binding::ByHeader {
             return Err(Refusal::Anonymous); // B7
         }
-        match (self.owner(), self.someone_opening()) {
-            (Some(owner), _) if owner != client => Err(Refusal::NotTheOwner), // B3
-            (None, Some(other)) if other != client => Ok(Opening::Wait),      // B6, B14
-            _ => Ok(Opening::Go),
+        match self.owner() {
+            Some(owner) if owner != client => Err(Refusal::NotTheOwner), // B3
+            Some(_) => Ok(Opening::Go),
+            None => Ok(Opening::Undecided), // B6
         }
     }
 
@@ -132,7 +131,7 @@ pub(crate) fn agree(binding: Binding, limit: Option<u32>, events: impl IntoItera
     for event in events {
         match event {
             Event::Open { client, attested } => {
-                let mut session = Session::new(client, attested);
+                let session = Session::new(client, attested).unwrap();
                 if let Some(limit) = limit {
                     let mut quota = Quota::new(limit);
                     let all = records.iter().zip(&model.sessions);
@@ -150,8 +149,7 @@ pub(crate) fn agree(binding: Binding, limit: Option<u32>, events: impl IntoItera
                 }
                 let verdict = instance.check_open(&session, binding);
                 assert_eq!(verdict, model.open(client, attested, binding));
-                if verdict == Ok(Opening::Go) {
-                    instance.begin_open(&mut session, binding);
+                if verdict.is_ok() {
                     records.push(session);
                     model.sessions.push(ModelSession {
                         client,
@@ -166,10 +164,18 @@ pub(crate) fn agree(binding: Binding, limit: Option<u32>, events: impl IntoItera
                     .filter(|&i| model.sessions[i].answer.is_none())
                     .collect();
                 let Some(&i) = open.get(nth) else { continue };
-                let could_wait = binding != Binding::Unbound && model.owner().is_none();
-                model.sessions[i].answer = Some(opened);
-                let wake = instance.end_open(&mut records[i], opened);
-                assert_eq!(wake, could_wait);
+                // Who owns it may have changed since that open was looked at.
+                let ModelSession {
+                    client, attested, ..
+                } = model.sessions[i];
+                let expected = model.open(client, attested, binding);
+                let verdict = instance.check_open(&records[i], binding);
+                assert_eq!(verdict, expected);
+                if opened {
+                    let verdict = instance.opened(&records[i], binding);
+                    assert_eq!(verdict, expected.map(|_| ()));
+                }
+                model.sessions[i].answer = Some(opened && expected.is_ok());
             }
             Event::Operate {
                 nth,
@@ -186,7 +192,7 @@ pub(crate) fn agree(binding: Binding, limit: Option<u32>, events: impl IntoItera
                 session.closed |= closes && session.answer.is_some();
             }
             Event::Destroy => {
-                if model.someone_opening().is_none() {
+                if !model.is_someone_opening() {
                     model = Model::default();
                     instance = Instance::new();
                     records.clear();

@@ -6,7 +6,7 @@ use super::neighbours::through;
 use crate::bench::{Bench, Seat, evict, flavour, opening, visit};
 use crate::world::{CLIENTS, OWNER, Process, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, bail, ensure};
-use client_binding_policy::abi::pta::{Command, Counters, Denial, Instance, KEPT};
+use client_binding_policy::abi::pta::{Command, Counters, Denial, Instance, KEPT, VERSION};
 use client_binding_policy::abi::{self, ClientUuid, Operation};
 use client_binding_policy::{Binding, Refusal};
 use client_binding_proto::probe::{self, Kind, Opening};
@@ -15,7 +15,7 @@ use client_binding_raw::code::{
     TEE_ERROR_ACCESS_DENIED, TEE_ERROR_BAD_PARAMETERS, TEE_ERROR_NOT_SUPPORTED,
     TEE_ERROR_SHORT_BUFFER,
 };
-use client_binding_raw::pta::{PTA, Pta, params};
+use client_binding_raw::pta::{PTA, Pta, params, typed};
 use client_binding_raw::sys::{Param, Params};
 use client_binding_raw::{Login, Tee};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -42,6 +42,12 @@ pub(super) const CASES: &[Case] = &[
         "A buffer that is too short is told the size",
         &[16],
         short_buffers,
+    ),
+    Case::service(
+        10004,
+        "The PTA tells the version of what it says",
+        &[16],
+        version,
     ),
     Case::service(
         10011,
@@ -155,7 +161,10 @@ fn wrong_questions(bench: &Bench) -> Result<Option<String>> {
         Ok(())
     };
     for command in Command::ALL {
-        let right = params(command, 0, &memory);
+        let right = match command {
+            Command::Version => typed(command),
+            _ => params(command, 0, &memory),
+        };
         for nth in 0..4 {
             for attr in [0, 1, 2, 3, 5, 6, 7] {
                 let mut params = right;
@@ -175,17 +184,39 @@ fn wrong_questions(bench: &Bench) -> Result<Option<String>> {
             TEE_ERROR_NOT_SUPPORTED,
         )?;
     }
-    let mut params = Params::default();
-    params[0].attr = 1;
-    let opened = Tee::connect()?.open_with(PTA, Login::User, params);
-    let code = opened.err().and_then(|answer| answer.code());
-    ensure!(
-        code == Some(TEE_ERROR_BAD_PARAMETERS),
-        "an open with parameters: {opened:?}"
-    );
+    for person in [ROOT, STRANGER] {
+        for nth in 0..4 {
+            for attr in [1, 2, 3, 5, 6, 7] {
+                let opened = let_person(person, || {
+                    let tee = Tee::connect()?;
+                    let memory = tee.allocate(16)?;
+                    let mut params = Params::default();
+                    if attr > 3 {
+                        params[nth] = memory.param(ParamKind::MemOut);
+                    }
+                    params[nth].attr = attr;
+                    Ok(tee.open_with(PTA, Login::User, params).err())
+                })?;
+                asked += 1;
+                ensure!(
+                    opened.and_then(|answer| answer.code()) == Some(TEE_ERROR_BAD_PARAMETERS),
+                    "an open with parameter {nth} of type {attr}: {opened:?}"
+                );
+            }
+        }
+    }
     // It still answers.
     pta.counters()?;
     Ok(Some(format!("{asked} wrong questions")))
+}
+
+fn version(bench: &Bench) -> Result<Option<String>> {
+    let Some(pta) = open_pta(bench)? else {
+        return Ok(None);
+    };
+    let version = pta.version()?;
+    ensure!(version == VERSION, "{version}");
+    Ok(Some(format!("version {version}")))
 }
 
 fn short_buffers(bench: &Bench) -> Result<Option<String>> {
@@ -198,6 +229,9 @@ fn short_buffers(bench: &Bench) -> Result<Option<String>> {
     let memory = pta.tee.allocate(2 * KEPT * Denial::SIZE)?;
     let mut told = Vec::new();
     for command in Command::ALL {
+        if command == Command::Version {
+            continue; // It takes none.
+        }
         let size_of = |answer: client_binding_raw::Answer| match answer {
             client_binding_raw::Answer::Tee { ret, values, .. } => Ok((ret, values[0].1 as usize)),
             kernel => bail!("{command:?}: {kernel}"),
@@ -344,8 +378,16 @@ fn owners(bench: &Bench) -> Result<Option<String>> {
         let seen = instances(&pta, ta.uuid)?;
         if seen
             .iter()
-            .any(|i| i.ownership == Instance::OPENING && i.login == abi::Login::USER)
+            .any(|i| i.sessions == 1 && i.state == Instance::USER_TA)
         {
+            let unowned = |i: &Instance| {
+                (i.ownership, i.owner, i.login)
+                    == (Instance::FREE, ClientUuid::NIL, abi::Login::PUBLIC)
+            };
+            ensure!(
+                seen.iter().all(unowned),
+                "an owner before the TA has accepted: {seen:?}"
+            );
             break;
         }
         thread::sleep(Duration::from_millis(20));

@@ -159,13 +159,12 @@ fn judge_open(bench: &Bench, how: Opening, answers: &[Answer], won: &mut [u32; 2
             ensure!(one, "not exactly one won");
         }
         Opening::Serve => ensure!(first.is_success() && second.is_success(), "both share it"),
-        // What the first leaves behind owns nothing. Until then, the panic takes a session
-        // of the other with it, if it shares the instance.
+        // What the first leaves behind owns nothing. The panic takes those with it who wait for
+        // the instance, or share it.
         Opening::Refuse | Opening::Panic => {
             ensure!(!first.is_success(), "it should not have opened");
             let dead = how == Opening::Panic && second.code() == Some(TEE_ERROR_TARGET_DEAD);
-            let shared = dead && !bench.verifies();
-            ensure!(second.is_success() || shared, "the other one lost, too");
+            ensure!(second.is_success() || dead, "the other one lost, too");
         }
     }
     Ok(())
