@@ -104,6 +104,21 @@ fn invoke(number: u32, params: &mut ParametersAny) -> Result<()> {
             PROBE.lock().panic_at_close = true;
             Ok(())
         }
+        Command::Forward => forward(params),
+        Command::AskBack => {
+            let (session, answer) = open_ta(&kit::client_identity()?.uuid);
+            if answer.0 != 0 {
+                return result(answer.0);
+            }
+            let (answer, _) = ask_who_am_i(session);
+            Held(session).close();
+            result(answer.0)
+        }
+        Command::AskHeld => {
+            let held = PROBE.lock().held.first().map(|held| held.0);
+            let (answer, _) = ask_who_am_i(held.ok_or(ErrorKind::ItemNotFound)?);
+            result(answer.0)
+        }
         Command::Wait => kit::wait(params.0.as_value_input()?.get_a()),
         Command::Panic => panic!("the client asked for it"),
     }
@@ -120,15 +135,30 @@ fn status(params: &mut ParametersAny) -> Result<()> {
 /// Code and origin of an answer by another TA.
 type Answer = (u32, u32);
 
+fn result(code: u32) -> Result<()> {
+    match code {
+        0 => Ok(()),
+        code => Err(Error::from_raw_error(code)),
+    }
+}
+
 fn open_other(params: &ParametersAny) -> Result<(raw::TEE_TASessionHandle, Answer)> {
     let (first, second) = (params.0.as_value_input()?, params.1.as_value_input()?);
-    let middle = first.get_b();
-    let [a, b] = [second.get_a(), second.get_b()].map(u32::to_be_bytes);
+    let words = [first.get_a(), first.get_b(), second.get_a(), second.get_b()];
+    let mut octets = [0; 16];
+    for (octets, word) in octets.chunks_exact_mut(4).zip(words) {
+        octets.copy_from_slice(&word.to_be_bytes());
+    }
+    Ok(open_ta(&octets))
+}
+
+fn open_ta(octets: &[u8; 16]) -> (raw::TEE_TASessionHandle, Answer) {
+    let [a, b, c, d, e, f, g, h, node @ ..] = *octets;
     let uuid = raw::TEE_UUID {
-        timeLow: first.get_a(),
-        timeMid: (middle >> 16) as u16,
-        timeHiAndVersion: middle as u16,
-        clockSeqAndNode: [a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3]],
+        timeLow: u32::from_be_bytes([a, b, c, d]),
+        timeMid: u16::from_be_bytes([e, f]),
+        timeHiAndVersion: u16::from_be_bytes([g, h]),
+        clockSeqAndNode: node,
     };
     let mut session: raw::TEE_TASessionHandle = ptr::null_mut();
     let mut origin = 0;
@@ -143,36 +173,56 @@ fn open_other(params: &ParametersAny) -> Result<(raw::TEE_TASessionHandle, Answe
             &mut origin,
         )
     };
-    Ok((session, (code, origin)))
+    (session, (code, origin))
 }
 
 fn ask(params: &mut ParametersAny) -> Result<()> {
     let (session, mut answer) = open_other(params)?;
     let mut login = 0;
     if answer.0 == 0 {
-        let nothing = raw::TEE_Param {
-            value: raw::Value { a: 0, b: 0 },
-        };
-        let mut values = [nothing; 4];
-        let types = Command::WhoAmI.shape().types();
-        // SAFETY: the session is open, and there are four parameters of those types.
-        answer.0 = unsafe {
-            raw::TEE_InvokeTACommand(
-                session,
-                raw::TEE_TIMEOUT_INFINITE,
-                Command::WhoAmI.number(),
-                types,
-                values.as_mut_ptr(),
-                &mut answer.1,
-            )
-        };
-        // SAFETY: a value was given, and the TEE leaves it one.
-        login = unsafe { values[0].value }.a;
-        // SAFETY: the session is open; it is not used after.
-        unsafe { raw::TEE_CloseTASession(session) };
+        (answer, login) = ask_who_am_i(session);
+        Held(session).close();
     }
     kit::answer_value(&mut params.2, answer.0, answer.1)?;
     kit::answer_value(&mut params.3, login, 0)
+}
+
+fn forward(params: &mut ParametersAny) -> Result<()> {
+    let command = params.2.as_value_input()?.get_a();
+    let (session, mut answer) = open_other(params)?;
+    if answer.0 == 0 {
+        (answer, _) = invoke_other(session, command, 0);
+        Held(session).close();
+    }
+    kit::answer_value(&mut params.3, answer.0, answer.1)
+}
+
+/// The answer, and the login that the other TA saw.
+fn ask_who_am_i(session: raw::TEE_TASessionHandle) -> (Answer, u32) {
+    let command = Command::WhoAmI;
+    invoke_other(session, command.number(), command.shape().types())
+}
+
+/// A command whose parameters are values of nought; the answer, and the first value.
+fn invoke_other(session: raw::TEE_TASessionHandle, command: u32, types: u32) -> (Answer, u32) {
+    let nothing = raw::TEE_Param {
+        value: raw::Value { a: 0, b: 0 },
+    };
+    let mut values = [nothing; 4];
+    let mut origin = 0;
+    // SAFETY: the session is open, and there are four parameters of those types.
+    let code = unsafe {
+        raw::TEE_InvokeTACommand(
+            session,
+            raw::TEE_TIMEOUT_INFINITE,
+            command,
+            types,
+            values.as_mut_ptr(),
+            &mut origin,
+        )
+    };
+    // SAFETY: a value was given, and the TEE leaves it one.
+    ((code, origin), unsafe { values[0].value }.a)
 }
 
 fn hold(params: &mut ParametersAny) -> Result<()> {

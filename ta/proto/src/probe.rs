@@ -128,6 +128,13 @@ commands! {
     Supplicant = 5 [ValueIn, None, None, None],
     /// The close of this session will panic.
     PanicAtClose = 6 [None, None, None, None],
+    /// As a client of the TA in the first two values: opens, invokes the command `a` of the third value, one
+    /// without parameters, closes. Answers with code and origin of the open, or else of the command.
+    Forward = 7 [ValueIn, ValueIn, ValueIn, ValueOut],
+    /// As [`Command::Ask`] of the TA that is the client, and the code is the answer.
+    AskBack = 8 [None, None, None, None],
+    /// Asks `WhoAmI` in the first session that [`Command::Hold`] opened, and the code is the answer.
+    AskHeld = 9 [None, None, None, None],
     /// Waits for `a` milliseconds unless cancelled.
     Wait = 0x7000 [ValueIn, None, None, None],
     /// Panics.

@@ -3,11 +3,12 @@
 //! TAs, a TA in C.
 
 use super::Case;
-use crate::bench::{Bench, Seat, flavour, visit};
-use crate::world::{CLIENTS, OWNER, STRANGER, let_person};
+use crate::bench::{Bench, Seat, died, flavour, opening, visit};
+use crate::world::{CLIENTS, OWNER, Process, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, ensure};
-use client_binding_proto::probe::{Command, Flavour, Kind, words};
+use client_binding_proto::probe::{Command, Flavour, Kind, Opening, words};
 use client_binding_proto::{Param as ParamKind, STATS, TaUuid, vault, vault_c};
+use client_binding_raw::code::{TEE_ERROR_ACCESS_DENIED, TEE_ERROR_BUSY};
 use client_binding_raw::sys::{Param, Params};
 use client_binding_raw::{Answer, Login, Tee};
 use nix::errno::Errno;
@@ -218,7 +219,167 @@ pub(super) const CASES: &[Case] = &[
         },
     )
     .bound(),
+    Case::service(
+        8041,
+        "A TA opens itself, or a TA that is open further up",
+        &[9],
+        open_again,
+    ),
+    Case::service(
+        8042,
+        "A TA invokes, closes, panics on a session with a TA further up",
+        &[9, 18],
+        use_from_below,
+    ),
+    Case::service(
+        8043,
+        "A TA opens a bound TA that refuses strangers all the time",
+        &[6, 9],
+        open_beside_strangers,
+    )
+    .bound(),
 ];
+
+/// Stock stops at each of these. Nobody is served, but who has asked gets an answer.
+fn open_again(bench: &Bench) -> Result<Option<String>> {
+    if !bench.stack.has_bound_core() {
+        return Ok(None);
+    }
+    let mut seen = 0;
+    for bound in [false, true] {
+        if bound && !bench.stack.opens_bound() {
+            continue;
+        }
+        for kind in [Kind::Shared, Kind::Kept, Kind::Single] {
+            let ta = flavour(kind, bound);
+            let seat = Seat::owned(ta, Login::User)?;
+            let expected = if bench.stack.owns_instances(bound) {
+                TEE_ERROR_ACCESS_DENIED
+            } else {
+                TEE_ERROR_BUSY
+            };
+            let is_refused = |answer: Answer| {
+                let right = answer.code() == Some(expected);
+                ensure!(right, "{} opens itself: {answer}", ta.name);
+                Ok(())
+            };
+            is_refused(ask_through(&seat, ta)?.0)?;
+            // By way of TAs that run in the same thread: one of many instances, one of one.
+            for between in [Kind::Private, Kind::Shared, Kind::Single] {
+                if bench.stack.owns_instances(false) && between != Kind::Private {
+                    continue;
+                }
+                let between = flavour(between, false);
+                if between != ta {
+                    is_refused(forward(&seat, between, Command::AskBack)?)?;
+                    seen += 1;
+                }
+            }
+            seat.works()?;
+            ensure!(seat.status()?.sessions == 1, "{:?}", seat.status()?);
+            if kind == Kind::Kept {
+                seat.crash()?;
+            } else {
+                seat.close()?;
+            }
+            seen += 1;
+        }
+    }
+    Ok(Some(format!("{seen} ways")))
+}
+
+fn use_from_below(bench: &Bench) -> Result<Option<String>> {
+    // The lower TA opens the upper one first, and would own it.
+    if !bench.stack.has_bound_core() || bench.stack.owns_instances(false) {
+        return Ok(None);
+    }
+    let (upper, lower) = (flavour(Kind::Shared, false), flavour(Kind::Kept, false));
+    let above = Seat::owned(upper, Login::User)?;
+    let below = Seat::owned(lower, Login::User)?;
+    hold_through(&below, upper)?;
+    // Not from below it works as ever.
+    below.command(Command::AskHeld, 0).values()?;
+    let closed = forward(&above, lower, Command::Drop)?;
+    ensure!(closed.is_success(), "a close: {closed}");
+    above.works()?;
+    // A command is refused, too, and libutee lets nobody survive that who has asked.
+    for command in [Command::Panic, Command::AskHeld] {
+        let below = Seat::take(lower, Login::User)?;
+        hold_through(&below, upper)?;
+        died(forward(&above, lower, command)?)?;
+        above.works()?;
+        below.close()?;
+    }
+    below.close()?;
+    above.works()?;
+    above.close()?;
+    Ok(Some("closed, panicked, and invoked".into()))
+}
+
+/// The TA in between has the lock of all TAs of one instance, so it cannot wait for one that is busy; that no
+/// stranger may make the other one busy by waiting for it is what this is about.
+fn open_beside_strangers(bench: &Bench) -> Result<Option<String>> {
+    let other = flavour(Kind::Shared, true);
+    let seat = Seat::owned(flavour(Kind::Single, false), Login::User)?;
+    let strangers = (0..2)
+        .map(|_| {
+            Process::start(|line| -> Result<()> {
+                STRANGER.be()?;
+                let tee = Tee::connect()?;
+                line.go()?;
+                loop {
+                    let refused =
+                        tee.open_with(other.uuid, Login::User, opening(Opening::Refuse, 0));
+                    ensure!(refused.is_err(), "the TA refuses");
+                }
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let times = bench.rounds(40, 1000);
+    let mut served = 0;
+    let mut last = String::new();
+    let mut strangers: Vec<_> = strangers;
+    for stranger in &mut strangers {
+        stranger.line.wait()?;
+    }
+    for _ in 0..times {
+        let (answer, _) = ask_through(&seat, other)?;
+        served += u32::from(answer.is_success());
+        last = answer.to_string();
+    }
+    ROOT.act()?;
+    for mut stranger in strangers {
+        stranger.kill()?;
+        stranger.reap()?;
+    }
+    OWNER.act()?;
+    ensure!(
+        served == times,
+        "served {served} of {times} times, the last time {last}"
+    );
+    Ok(Some(format!("{served} times")))
+}
+
+/// The TA opens another and invokes a command without parameters there.
+fn forward(seat: &Seat, other: &Flavour, command: Command) -> Result<Answer> {
+    let mut params: Params = Command::Forward.shape().0.map(|kind| Param {
+        attr: kind as u64,
+        ..Param::default()
+    });
+    for (param, (a, b)) in params.iter_mut().zip(words(other.uuid)) {
+        (param.a, param.b) = (a.into(), b.into());
+    }
+    params[2].a = command.number().into();
+    let answer = seat
+        .tee
+        .invoke_with(seat.session, Command::Forward.number(), params);
+    let (ret, origin) = answer.values().context("the TA in between")?[3];
+    Ok(Answer::Tee {
+        ret,
+        origin,
+        values: [(0, 0); 4],
+    })
+}
 
 /// What `CFG_CLIENT_BINDING_ALL=y` breaks: a TA that serves several clients at once.
 fn served_together(bench: &Bench) -> Result<Option<String>> {

@@ -2,7 +2,7 @@
 //! Several at once, best on several processors.
 
 use super::Case;
-use crate::bench::{Bench, Seat, ask, flavour, opening, released};
+use crate::bench::{Bench, Seat, ask, died, evict, flavour, opening, released};
 use crate::stats::Stats;
 use crate::world::{OWNER, Person, Process, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, anyhow, ensure};
@@ -82,6 +82,14 @@ pub(super) const CASES: &[Case] = &[
         &[12],
         hammer,
     ),
+    Case::service(
+        5011,
+        "Strangers whom a TA refuses do not keep the owner from its first open",
+        &[3, 6],
+        starve,
+    )
+    .bound()
+    .within(240),
 ];
 
 fn open_open(bench: &Bench, how: Opening) -> Result<Option<String>> {
@@ -539,4 +547,81 @@ fn hammer(bench: &Bench) -> Result<Option<String>> {
     let text = format!("median {alone} us alone, {beside} us beside a stranger");
     ensure!(!bench.verifies() || beside <= alone * SLOWER, "{text}");
     Ok(Some(text))
+}
+
+/// How long the owner's first opens of an instance take altogether while others open all the time, whom the TA
+/// refuses. They have loaded the TA, which is kept alive, before the owner comes; then it ends.
+fn opens(ta: &'static Flavour, strangers: usize, rounds: u32) -> Result<Duration> {
+    ROOT.act()?;
+    let mut strangers = (0..strangers)
+        .map(|_| {
+            Process::start(|line| -> Result<()> {
+                STRANGER.be()?;
+                let tee = Tee::connect()?;
+                line.go()?;
+                loop {
+                    let how = opening(Opening::Refuse, 0);
+                    let refused = tee.open_with(ta.uuid, Login::User, how);
+                    ensure!(refused.is_err(), "the TA refuses");
+                }
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    for stranger in &mut strangers {
+        stranger.line.wait()?;
+    }
+    OWNER.act()?;
+    let mut time = Duration::ZERO;
+    for round in 0..rounds {
+        let tee = Tee::connect()?;
+        if strangers.is_empty() {
+            let loaded = tee.open_with(ta.uuid, Login::User, opening(Opening::Refuse, 0));
+            ensure!(loaded.is_err(), "the TA refuses");
+        } else {
+            thread::sleep(Duration::from_millis(400));
+        }
+        let start = Instant::now();
+        let session = tee.open(ta.uuid, Login::User);
+        time += start.elapsed();
+        let session = session.with_context(|| format!("the owner in round {round}"))?;
+        let dead = tee.invoke(session, Command::Panic.number(), Command::Panic.shape(), 0);
+        died(dead)?;
+        tee.close(session)?;
+    }
+    ROOT.act()?;
+    for mut stranger in strangers {
+        stranger.kill()?;
+        stranger.reap()?;
+    }
+    OWNER.act()?;
+    // What they have loaded last stays.
+    evict(ta, Login::User)?;
+    Ok(time)
+}
+
+/// Beside a TA without the flag it is as on stock: in the end everybody has the TA in turn. Chance and load make it
+/// longer or shorter; what this is about made it ten times as long, or ended with BUSY.
+fn starve(bench: &Bench) -> Result<Option<String>> {
+    if bench.stack.owns_instances(false) {
+        return Ok(None); // There is none to compare with.
+    }
+    let rounds = bench.rounds(8, 60);
+    let mut seen = Vec::new();
+    for strangers in [0, 1, 7] {
+        let [stock, ours] = [false, true].map(|bound| flavour(Kind::Kept, bound));
+        let (stock, ours) = (
+            opens(stock, strangers, rounds)?,
+            opens(ours, strangers, rounds)?,
+        );
+        let [stock, ours] = [stock, ours].map(|time| time.as_millis());
+        seen.push(format!(
+            "{ours} ms beside {strangers}, {stock} ms if unbound"
+        ));
+        ensure!(
+            ours <= 3 * stock + 20 * u128::from(rounds),
+            "{}",
+            seen.join("; ")
+        );
+    }
+    Ok(Some(seen.join("; ")))
 }
