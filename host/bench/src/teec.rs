@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use client_binding_proto::TaUuid;
 use client_binding_proto::bench::Command;
 use client_binding_raw::Answer;
-use optee_teec_sys::{
+use optee_teec::raw::{
     TEEC_CloseSession, TEEC_Context, TEEC_Context__Imp, TEEC_InitializeContext, TEEC_InvokeCommand,
     TEEC_LOGIN_USER, TEEC_OpenSession, TEEC_Operation, TEEC_Operation__Imp, TEEC_Parameter,
     TEEC_RequestCancellation, TEEC_SUCCESS, TEEC_Session, TEEC_Session__Imp, TEEC_UUID, TEEC_Value,

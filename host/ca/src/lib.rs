@@ -115,13 +115,10 @@ impl Failure {
                 format!("is {ta} installed in /usr/lib/optee_armtz, and does tee-supplicant run?"),
                 6,
             ),
-            (
-                Error::Communication { .. }
-                | Error::BadParameters {
-                    origin: Origin::Comms,
-                },
-                Login::Group(gid),
-            ) => (format!("are you a member of group {gid}?"), 3),
+            (Error::NotAMember { .. }, _) => (
+                "the kernel looks at the groups that the process has, not at /etc/group".into(),
+                3,
+            ),
             (
                 Error::BadParameters {
                     origin: Origin::Comms,
@@ -135,10 +132,10 @@ impl Failure {
                 6,
             ),
             (
-                Error::Communication { .. },
+                Error::Kernel { .. },
                 Login::Application | Login::UserApplication | Login::GroupApplication(_),
             ) => (
-                "the kernel's log says why, unless it is a group of others".into(),
+                "this process is no application to the driver; the kernel's log says why".into(),
                 3,
             ),
             (Error::Busy { .. }, _) => ("try again when its other client is done".into(), 6),
@@ -163,7 +160,9 @@ impl Failure {
         }
         match error {
             Error::AccessDenied { .. } => Self::new(error, 3),
-            Error::TargetDead { .. } | Error::Communication { .. } => Self::new(error, 6),
+            Error::TargetDead { .. } | Error::Communication { .. } | Error::Kernel { .. } => {
+                Self::new(error, 6)
+            }
             _ => Self::other(error),
         }
     }

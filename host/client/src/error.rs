@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What can go wrong, by name.
 
-use optee_teec::raw;
+use client_binding_raw::code::{
+    TEE_ERROR_ACCESS_DENIED, TEE_ERROR_BAD_PARAMETERS, TEE_ERROR_BUSY, TEE_ERROR_CANCEL,
+    TEE_ERROR_COMMUNICATION, TEE_ERROR_GENERIC, TEE_ERROR_ITEM_NOT_FOUND, TEE_ERROR_OUT_OF_MEMORY,
+    TEE_ERROR_SHORT_BUFFER, TEE_ERROR_TARGET_DEAD, TEE_ORIGIN_API, TEE_ORIGIN_COMMS,
+    TEE_ORIGIN_TEE, TEE_ORIGIN_TRUSTED_APP,
+};
+use nix::errno::Errno;
 use std::fmt;
 
 /// Which layer a failure comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// libteec.
+    /// This library.
     Api,
-    /// The way between libteec and the TEE: the kernel and its driver.
+    /// The way to the TEE: the kernel and its driver.
     Comms,
     /// The TEE itself; the TA was not entered.
     Tee,
@@ -22,10 +28,10 @@ pub enum Origin {
 impl From<u32> for Origin {
     fn from(number: u32) -> Self {
         match number {
-            raw::TEEC_ORIGIN_API => Self::Api,
-            raw::TEEC_ORIGIN_COMMS => Self::Comms,
-            raw::TEEC_ORIGIN_TEE => Self::Tee,
-            raw::TEEC_ORIGIN_TRUSTED_APP => Self::TrustedApp,
+            TEE_ORIGIN_API => Self::Api,
+            TEE_ORIGIN_COMMS => Self::Comms,
+            TEE_ORIGIN_TEE => Self::Tee,
+            TEE_ORIGIN_TRUSTED_APP => Self::TrustedApp,
             _ => Self::Unknown(number),
         }
     }
@@ -55,10 +61,7 @@ impl fmt::Debug for Code {
 
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match optee_teec::ErrorKind::from(self.0) {
-            optee_teec::ErrorKind::Unknown(_) => write!(f, "error {self:?}"),
-            kind => write!(f, "{kind:?} ({self:?})"),
-        }
+        write!(f, "error {self:?}")
     }
 }
 
@@ -107,6 +110,16 @@ pub enum Error {
         /// The size that each of the four should have had.
         needed: [usize; 4],
     },
+    /// Whoever calls is not a member of the group that the login names.
+    NotAMember {
+        /// The group.
+        gid: u32,
+    },
+    /// The kernel did not pass it on, for a reason that has no name of its own here.
+    Kernel {
+        /// The reason, `E...` of errno(3).
+        errno: i32,
+    },
     /// The TEE could not be reached.
     Communication {
         /// Who says so.
@@ -122,21 +135,21 @@ pub enum Error {
 }
 
 impl Error {
-    /// From what libteec returned; `needed` are the sizes the parameters came back with.
+    /// From what the TEE answered; `needed` are the sizes the parameters came back with.
     pub(crate) fn new(code: u32, origin: u32, needed: [usize; 4]) -> Self {
         let origin = origin.into();
         match code {
-            raw::TEEC_ERROR_ACCESS_DENIED => Self::AccessDenied { origin },
-            raw::TEEC_ERROR_TARGET_DEAD => Self::TargetDead { origin },
-            raw::TEEC_ERROR_BUSY => Self::Busy { origin },
-            raw::TEEC_ERROR_ITEM_NOT_FOUND => Self::NotFound { origin },
-            raw::TEEC_ERROR_CANCEL => Self::Cancelled { origin },
-            raw::TEEC_ERROR_OUT_OF_MEMORY => Self::OutOfMemory { origin },
-            raw::TEEC_ERROR_BAD_PARAMETERS => Self::BadParameters { origin },
-            raw::TEEC_ERROR_SHORT_BUFFER => Self::ShortBuffer { needed },
-            raw::TEEC_ERROR_COMMUNICATION => Self::Communication { origin },
-            // What the driver cannot express otherwise.
-            raw::TEEC_ERROR_GENERIC if origin == Origin::Comms => Self::Communication { origin },
+            TEE_ERROR_ACCESS_DENIED => Self::AccessDenied { origin },
+            TEE_ERROR_TARGET_DEAD => Self::TargetDead { origin },
+            TEE_ERROR_BUSY => Self::Busy { origin },
+            TEE_ERROR_ITEM_NOT_FOUND => Self::NotFound { origin },
+            TEE_ERROR_CANCEL => Self::Cancelled { origin },
+            TEE_ERROR_OUT_OF_MEMORY => Self::OutOfMemory { origin },
+            TEE_ERROR_BAD_PARAMETERS => Self::BadParameters { origin },
+            TEE_ERROR_SHORT_BUFFER => Self::ShortBuffer { needed },
+            TEE_ERROR_COMMUNICATION => Self::Communication { origin },
+            // What libteec makes of every other error of the kernel's.
+            TEE_ERROR_GENERIC if origin == Origin::Comms => Self::Communication { origin },
             _ => Self::Other {
                 code: Code(code),
                 origin,
@@ -152,16 +165,17 @@ impl Error {
     /// The `TEEC_ERROR_*` number, for protocols in which a TA gives numbers a meaning of its own.
     pub fn code(&self) -> u32 {
         match self {
-            Self::NoTee => raw::TEEC_ERROR_ITEM_NOT_FOUND,
-            Self::AccessDenied { .. } => raw::TEEC_ERROR_ACCESS_DENIED,
-            Self::TargetDead { .. } => raw::TEEC_ERROR_TARGET_DEAD,
-            Self::Busy { .. } => raw::TEEC_ERROR_BUSY,
-            Self::NotFound { .. } => raw::TEEC_ERROR_ITEM_NOT_FOUND,
-            Self::Cancelled { .. } => raw::TEEC_ERROR_CANCEL,
-            Self::OutOfMemory { .. } => raw::TEEC_ERROR_OUT_OF_MEMORY,
-            Self::BadParameters { .. } => raw::TEEC_ERROR_BAD_PARAMETERS,
-            Self::ShortBuffer { .. } => raw::TEEC_ERROR_SHORT_BUFFER,
-            Self::Communication { .. } => raw::TEEC_ERROR_COMMUNICATION,
+            Self::NoTee => TEE_ERROR_ITEM_NOT_FOUND,
+            Self::AccessDenied { .. } => TEE_ERROR_ACCESS_DENIED,
+            Self::TargetDead { .. } => TEE_ERROR_TARGET_DEAD,
+            Self::Busy { .. } => TEE_ERROR_BUSY,
+            Self::NotFound { .. } => TEE_ERROR_ITEM_NOT_FOUND,
+            Self::Cancelled { .. } => TEE_ERROR_CANCEL,
+            Self::OutOfMemory { .. } => TEE_ERROR_OUT_OF_MEMORY,
+            Self::BadParameters { .. } => TEE_ERROR_BAD_PARAMETERS,
+            Self::ShortBuffer { .. } => TEE_ERROR_SHORT_BUFFER,
+            Self::NotAMember { .. } | Self::Kernel { .. } => TEE_ERROR_GENERIC,
+            Self::Communication { .. } => TEE_ERROR_COMMUNICATION,
             Self::Other { code, .. } => code.0,
         }
     }
@@ -171,6 +185,7 @@ impl Error {
         match *self {
             Self::NoTee => Origin::Api,
             Self::ShortBuffer { .. } => Origin::TrustedApp,
+            Self::NotAMember { .. } | Self::Kernel { .. } => Origin::Comms,
             Self::AccessDenied { origin }
             | Self::TargetDead { origin }
             | Self::Busy { origin }
@@ -191,6 +206,11 @@ impl fmt::Display for Error {
             Self::ShortBuffer { needed } => {
                 return write!(f, "an output buffer is too small (needed: {needed:?})");
             }
+            Self::NotAMember { gid } => return write!(f, "you are not a member of group {gid}"),
+            Self::Kernel { errno } => {
+                let errno = Errno::from_raw(*errno);
+                return write!(f, "{} ({errno:?}), said {}", errno.desc(), self.origin());
+            }
             Self::Other { code, origin } => return write!(f, "{code}, said {origin}"),
             Self::AccessDenied { .. } => "access denied",
             Self::TargetDead { .. } => "the TA crashed",
@@ -207,26 +227,40 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// What the kernel says has the numbers that libteec gives it.
+impl From<Errno> for Error {
+    fn from(errno: Errno) -> Self {
+        let origin = Origin::Comms;
+        match errno {
+            Errno::EINVAL => Self::BadParameters { origin },
+            Errno::ENOMEM => Self::OutOfMemory { origin },
+            _ => Self::Kernel {
+                errno: errno as i32,
+            },
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const NAMED: [u32; 9] = [
-        raw::TEEC_ERROR_ACCESS_DENIED,
-        raw::TEEC_ERROR_TARGET_DEAD,
-        raw::TEEC_ERROR_BUSY,
-        raw::TEEC_ERROR_ITEM_NOT_FOUND,
-        raw::TEEC_ERROR_CANCEL,
-        raw::TEEC_ERROR_OUT_OF_MEMORY,
-        raw::TEEC_ERROR_BAD_PARAMETERS,
-        raw::TEEC_ERROR_SHORT_BUFFER,
-        raw::TEEC_ERROR_COMMUNICATION,
+        TEE_ERROR_ACCESS_DENIED,
+        TEE_ERROR_TARGET_DEAD,
+        TEE_ERROR_BUSY,
+        TEE_ERROR_ITEM_NOT_FOUND,
+        TEE_ERROR_CANCEL,
+        TEE_ERROR_OUT_OF_MEMORY,
+        TEE_ERROR_BAD_PARAMETERS,
+        TEE_ERROR_SHORT_BUFFER,
+        TEE_ERROR_COMMUNICATION,
     ];
 
     #[test]
     fn every_code_survives_and_the_named_ones_have_names() {
         for code in (0xffff_0000..0xffff_0020).chain([0xffff_3024, 0xffff_3041, 7]) {
-            let error = Error::new(code, raw::TEEC_ORIGIN_TEE, [1, 2, 3, 4]);
+            let error = Error::new(code, TEE_ORIGIN_TEE, [1, 2, 3, 4]);
             assert_eq!(error.code(), code);
             let named = !matches!(error, Error::Other { .. });
             assert_eq!(named, NAMED.contains(&code), "{error:?}");
@@ -242,7 +276,7 @@ mod tests {
             (4, Origin::TrustedApp),
             (9, Origin::Unknown(9)),
         ] {
-            let error = Error::new(raw::TEEC_ERROR_ACCESS_DENIED, number, [0; 4]);
+            let error = Error::new(TEE_ERROR_ACCESS_DENIED, number, [0; 4]);
             assert_eq!(error, Error::AccessDenied { origin });
             assert_eq!(error.origin(), origin);
         }
@@ -250,17 +284,33 @@ mod tests {
 
     #[test]
     fn a_driver_without_words_is_a_communication_error() {
-        let error = Error::new(raw::TEEC_ERROR_GENERIC, raw::TEEC_ORIGIN_COMMS, [0; 4]);
+        let error = Error::new(TEE_ERROR_GENERIC, TEE_ORIGIN_COMMS, [0; 4]);
         assert!(matches!(error, Error::Communication { .. }));
-        let error = Error::new(raw::TEEC_ERROR_GENERIC, raw::TEEC_ORIGIN_TEE, [0; 4]);
+        let error = Error::new(TEE_ERROR_GENERIC, TEE_ORIGIN_TEE, [0; 4]);
         assert!(matches!(error, Error::Other { .. }));
     }
 
     #[test]
+    fn the_kernel_is_heard_as_libteec_hears_it() {
+        let origin = Origin::Comms;
+        assert_eq!(Error::from(Errno::EINVAL), Error::BadParameters { origin });
+        assert_eq!(Error::from(Errno::ENOMEM), Error::OutOfMemory { origin });
+        for errno in [Errno::EPERM, Errno::EACCES, Errno::ENODATA, Errno::EINTR] {
+            let error = Error::from(errno);
+            assert_eq!(error.code(), TEE_ERROR_GENERIC, "{error}");
+            assert_eq!(error.origin(), origin, "{error}");
+        }
+    }
+
+    #[test]
     fn messages_name_cause_and_origin() {
-        let denied = Error::new(raw::TEEC_ERROR_ACCESS_DENIED, 3, [0; 4]);
+        let denied = Error::new(TEE_ERROR_ACCESS_DENIED, 3, [0; 4]);
         assert_eq!(denied.to_string(), "access denied, said the TEE");
-        let other = Error::new(raw::TEEC_ERROR_BAD_FORMAT, 4, [0; 4]);
-        assert_eq!(other.to_string(), "BadFormat (0xffff0005), said the TA");
+        let other = Error::new(0xffff_0005, 4, [0; 4]);
+        assert_eq!(other.to_string(), "error 0xffff0005, said the TA");
+        let told = "Operation not permitted (EPERM), said the driver";
+        assert_eq!(Error::from(Errno::EPERM).to_string(), told);
+        let told = "you are not a member of group 6001";
+        assert_eq!(Error::NotAMember { gid: 6001 }.to_string(), told);
     }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! A client library for OP-TEE on top of optee-teec: logins that say who you are,
-//! errors that say what happened, commands that another thread can cancel.
+//! A client library for OP-TEE on the kernel's own interface: logins that say who you are,
+//! errors that say what happened, commands that another thread can cancel. There is no C in
+//! it, and no library that a program would have to be linked with at run time: that is what
+//! an application's identity needs.
 //!
 //! ```no_run
 //! use client_binding_client::{Cancellation, Client, Login, Param};
@@ -23,18 +25,23 @@
 //! [`Error::AccessDenied`] until it changes them back, and so does a thread with
 //! credentials of its own. Log in after the change, or as [`Login::Public`].
 //!
-//! An application is a measurement of the executable: its fs-verity digest, else IMA's
-//! hash. A process that is being traced, and one whose executable was deleted, is none;
-//! what keeps a login from working is in the kernel's log.
+//! An application is a measurement of root's executable: its fs-verity digest, else the
+//! SHA-256 of its content. A user's own copy, a process that is being traced, and one whose
+//! executable was deleted are none; what keeps a login from working is in the kernel's log.
+//! A process with code besides the file's, such as shared libraries, is another application
+//! than one without, and is worth less to a TA.
 //!
-//! Dropping a [`Session`] closes it. libteec does not tell whether the kernel
+//! Dropping a [`Session`] closes it. The kernel does not tell whether the TEE
 //! agreed; a session that it refused to close is freed when the last file
 //! descriptor of the connection goes.
 
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
+mod device;
 mod error;
-mod raw;
+mod session;
+#[cfg(test)]
+mod tests;
 
 use client_binding_abi as abi;
 pub use error::{Code, Error, Origin};
@@ -75,28 +82,39 @@ impl Login {
         };
         login.0
     }
+
+    /// The group that it names.
+    const fn group(self) -> Option<u32> {
+        match self {
+            Self::Group(gid) | Self::GroupApplication(gid) => Some(gid),
+            _ => None,
+        }
+    }
 }
 
 /// A connection to the TEE. Sessions keep it open.
 #[derive(Clone)]
-pub struct Client(Arc<raw::Context>);
+pub struct Client(session::Context);
 
 impl Client {
     /// Connects to the first TEE that serves clients.
     pub fn connect() -> Result<Self, Error> {
-        Ok(Self(Arc::new(raw::Context::new()?)))
+        match device::connect() {
+            Some(device) => Ok(Self(Arc::new(device))),
+            None => Err(Error::NoTee),
+        }
     }
 
     /// Opens a session with a TA.
     pub fn open(&self, ta: Uuid, login: Login) -> Result<Session, Error> {
-        Ok(Session(raw::Session::open(self.0.clone(), ta, login)?))
+        Ok(Session(session::Session::open(self.0.clone(), ta, login)?))
     }
 }
 
 /// A session with a TA, closed when dropped.
 ///
 /// It may be used from several threads at once; the TEE serves them one after another.
-pub struct Session(raw::Session);
+pub struct Session(session::Session);
 
 impl Session {
     /// Runs a command of the TA.
@@ -143,6 +161,15 @@ impl Param<'_> {
         }
     }
 
+    /// The octets of a buffer, or the room that it has.
+    fn buffer(&self) -> Option<&[u8]> {
+        match self {
+            Self::MemIn(buffer) => Some(buffer),
+            Self::MemOut(buffer, _) | Self::MemInOut(buffer, _) => Some(buffer),
+            _ => None,
+        }
+    }
+
     /// What the TA wrote to a buffer, nothing for anything else.
     pub fn written(&self) -> &[u8] {
         match self {
@@ -156,7 +183,7 @@ impl Param<'_> {
 
 /// Cancels commands from another thread. Clones cancel the same commands.
 #[derive(Clone, Default)]
-pub struct Cancellation(raw::Cancellation);
+pub struct Cancellation(session::Cancellation);
 
 impl Cancellation {
     /// A handle under which commands can be run.

@@ -79,6 +79,18 @@ pub struct Invoke {
     pub params: Params,
 }
 
+/// `struct tee_ioctl_version_data`.
+#[repr(C)]
+#[derive(Default)]
+struct Version {
+    implementation: u32,
+    implementation_caps: u32,
+    caps: u32,
+}
+
+/// `TEE_IMPL_ID_OPTEE`.
+pub const OPTEE: u32 = 1;
+
 /// `struct tee_ioctl_buf_data`.
 #[repr(C)]
 struct Buffer {
@@ -128,6 +140,18 @@ fn buffer_of<T>(argument: &mut T) -> Buffer {
         ptr: std::ptr::from_mut(argument) as u64,
         len: size_of::<T>() as u64,
     }
+}
+
+mod version {
+    nix::ioctl_read!(version, 0xa4, 0, super::Version);
+}
+
+/// `TEE_IOC_VERSION`: whose TEE it is.
+pub fn implementation(fd: BorrowedFd<'_>) -> nix::Result<u32> {
+    let mut argument = Version::default();
+    // SAFETY: the structure is the one that Linux expects here.
+    unsafe { version::version(fd.as_raw_fd(), &mut argument) }?;
+    Ok(argument.implementation)
 }
 
 /// `TEE_IOC_OPEN_SESSION`.
@@ -278,15 +302,32 @@ impl SharedMemory {
 
     /// What is in it now.
     pub fn read(&self) -> Vec<u8> {
+        let mut octets = vec![0; self.size.get()];
+        self.read_into(0, &mut octets);
+        octets
+    }
+
+    /// What is in it from that offset on.
+    pub fn read_into(&self, offset: usize, octets: &mut [u8]) {
+        for (octet, from) in octets.iter_mut().zip(self.places(offset)) {
+            // SAFETY: a readable place; volatile, for the other world may write.
+            *octet = unsafe { from.read_volatile() };
+        }
+    }
+
+    /// Puts that there from the offset on.
+    pub fn write(&self, offset: usize, octets: &[u8]) {
+        for (octet, to) in octets.iter().zip(self.places(offset)) {
+            // SAFETY: a writable place; volatile, for the other world may read.
+            unsafe { to.write_volatile(*octet) };
+        }
+    }
+
+    /// Where its octets are, from the offset on.
+    fn places(&self, offset: usize) -> impl Iterator<Item = *mut u8> {
         let start = self.map.as_ptr().cast::<u8>();
-        (0..self.size.get())
-            .map(|offset| {
-                // SAFETY: within the mapping, which lives as long as we do.
-                let octet = unsafe { start.add(offset) };
-                // SAFETY: readable memory; volatile, for the other world may write.
-                unsafe { octet.read_volatile() }
-            })
-            .collect()
+        // SAFETY: within the mapping, which lives as long as we do.
+        (offset..self.size.get()).map(move |offset| unsafe { start.add(offset) })
     }
 }
 

@@ -11,6 +11,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// A connection to the TEE.
@@ -139,8 +140,14 @@ impl std::error::Error for Answer {}
 impl Tee {
     /// Opens the device.
     pub fn connect() -> anyhow::Result<Self> {
-        let file = File::options().read(true).write(true).open("/dev/tee0");
-        Ok(Self(file.context("cannot open /dev/tee0")?.into()))
+        Self::connect_to(0).context("cannot open /dev/tee0")
+    }
+
+    /// Opens the device with that number.
+    pub fn connect_to(number: u32) -> io::Result<Self> {
+        let path = format!("/dev/tee{number}");
+        let file = File::options().read(true).write(true).open(path)?;
+        Ok(Self(file.into()))
     }
 
     /// Opens a session.

@@ -60,10 +60,14 @@ pub enum Param {
     ValueIn = 1,
     /// Two numbers from the TA.
     ValueOut = 2,
+    /// Two numbers there and back.
+    ValueInOut = 3,
     /// Octets for the TA.
     MemIn = 5,
     /// Room for octets from the TA.
     MemOut = 6,
+    /// Octets there and back.
+    MemInOut = 7,
 }
 
 /// The parameters of a command.
