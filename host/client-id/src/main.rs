@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod people;
+mod program;
 mod table;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -29,6 +30,11 @@ NAME is a name or a number. A FILE is measured as fs-verity does it with SHA-256
 of 4096 octets and no salt, or with --file-hash by the SHA-256 of its content: say how the
 device is going to do it. The same file in another place is the same client.
 
+A FILE is the whole program: link it statically. Code from elsewhere, like that of shared
+libraries, is not measured, and a process that has such code is another client, which
+--any-code names. It is worth less: whoever may execute FILE can bring code along, by
+LD_PRELOAD for one, and is then this client too.
+
 Example, in the build of an image:
   client-id --c --root image/ user-app vaultd image/usr/bin/vaultd kernel >clients.h";
 
@@ -51,6 +57,9 @@ struct Args {
     /// The device has no fs-verity: the driver hashes the file
     #[arg(long)]
     file_hash: bool,
+    /// Each FILE has code besides its own when it runs, from libraries or a compiler
+    #[arg(long)]
+    any_code: bool,
     /// See below
     #[arg(required = true, value_name = "CLIENT")]
     clients: Vec<String>,
@@ -70,7 +79,16 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<String> {
-    let clients = read(&args.clients, &args.root, args.file_hash)?;
+    let how = How {
+        file_hash: args.file_hash,
+        any_code: args.any_code,
+    };
+    let clients = read(&args.clients, &args.root, how)?;
+    if clients.iter().any(|client| client.has_any_code()) {
+        eprintln!(
+            "client-id: whoever may execute a program with code besides its own can bring code along and is this client"
+        );
+    }
     Ok(if args.rust {
         table::rust(&clients)
     } else if args.c {
@@ -80,7 +98,14 @@ fn run(args: &Args) -> Result<String> {
     })
 }
 
-fn read(words: &[String], root: &Path, file_hash: bool) -> Result<Vec<Named>> {
+/// How the device is going to know a program.
+#[derive(Clone, Copy)]
+struct How {
+    file_hash: bool,
+    any_code: bool,
+}
+
+fn read(words: &[String], root: &Path, how: How) -> Result<Vec<Named>> {
     let people = People::of(root);
     let mut words = words.iter().map(String::as_str);
     let mut clients = Vec::new();
@@ -93,15 +118,15 @@ fn read(words: &[String], root: &Path, file_hash: bool) -> Result<Vec<Named>> {
         let client = match kind {
             "user" => Named::Principal(Principal::User(people.uid(next("NAME")?)?)),
             "group" => Named::Principal(Principal::Group(people.gid(next("NAME")?)?)),
-            "app" => Named::Principal(Principal::Application(measure(next("FILE")?, file_hash)?)),
+            "app" => Named::Principal(Principal::Application(measure(next("FILE")?, how)?)),
             "user-app" => {
                 let uid = people.uid(next("NAME")?)?;
-                let app = measure(next("FILE")?, file_hash)?;
+                let app = measure(next("FILE")?, how)?;
                 Named::Principal(Principal::UserApplication(uid, app))
             }
             "group-app" => {
                 let gid = people.gid(next("NAME")?)?;
-                let app = measure(next("FILE")?, file_hash)?;
+                let app = measure(next("FILE")?, how)?;
                 Named::Principal(Principal::GroupApplication(gid, app))
             }
             "ta" => {
@@ -120,59 +145,146 @@ fn read(words: &[String], root: &Path, file_hash: bool) -> Result<Vec<Named>> {
     Ok(clients)
 }
 
-fn measure(file: &str, file_hash: bool) -> Result<Application> {
+fn measure(file: &str, how: How) -> Result<Application> {
     let content = fs::read(file).with_context(|| format!("cannot read {file}"))?;
-    Ok(Application::OwnCode(if file_hash {
+    let other_code = program::other_code(&content).with_context(|| file.to_string())?;
+    let measurement = if how.file_hash {
+        hashable(content.len() as u64).with_context(|| file.to_string())?;
         Measurement::file(&content)
     } else {
         Measurement::verity(&content)
-    }))
+    };
+    Ok(match other_code {
+        // A file does not show whether the program makes code when it runs.
+        _ if how.any_code => Application::AnyCode(measurement),
+        None => Application::OwnCode(measurement),
+        Some(reason) => bail!(
+            "{file}: {reason}, and what it executes then is not measured; link it statically, or say --any-code (client-id --help tells what that is worth)"
+        ),
+    })
+}
+
+fn hashable(size: u64) -> Result<()> {
+    let most = Measurement::FILE_MAX;
+    ensure!(
+        size <= most,
+        "{size} octets, of which the driver hashes {most} at most: the device needs fs-verity for this file"
+    );
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use program::tests::kinds;
+    use std::env::temp_dir;
 
-    fn words(text: &str) -> Result<Vec<Named>> {
-        let words: Vec<_> = text.split(' ').map(String::from).collect();
-        // There are no names here, but numbers do without.
-        read(&words, Path::new("/nonexistent"), false)
+    /// Files of the test with this name: a static program, one that isn't, and a script.
+    struct Files(PathBuf);
+
+    impl Files {
+        fn new(test: &str) -> Self {
+            let dir = temp_dir().join(format!("client-id-{test}-{}", std::process::id()));
+            fs::create_dir(&dir).unwrap();
+            let [own, linked] = kinds();
+            fs::write(dir.join("static"), own).unwrap();
+            fs::write(dir.join("linked"), linked).unwrap();
+            fs::write(dir.join("script"), "#!/bin/sh\n").unwrap();
+            Self(dir)
+        }
+
+        /// A word that begins with @ is one of the files.
+        fn read(&self, text: &str, how: How) -> Result<Vec<Named>> {
+            let word = |word: &str| match word.strip_prefix('@') {
+                Some(name) => self.0.join(name).to_str().unwrap().into(),
+                None => String::from(word),
+            };
+            let words: Vec<_> = text.split(' ').map(word).collect();
+            // There are no names here, but numbers do without.
+            read(&words, Path::new("/nonexistent"), how)
+        }
     }
+
+    impl Drop for Files {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    const VERITY: How = How {
+        file_hash: false,
+        any_code: false,
+    };
+    const HASH: How = How {
+        file_hash: true,
+        any_code: false,
+    };
+    const ANY: How = How {
+        file_hash: false,
+        any_code: true,
+    };
 
     #[test]
     fn clients_are_read_one_after_another() {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-        let app = measure(file, false).unwrap();
-        let text = format!(
-            "user 7 group 8 app {file} user-app 9 {file} group-app 10 {file} ta da2865b7-72bf-45d3-a678-7fdd24616a37 kernel"
-        );
-        let expected = [
-            Named::Principal(Principal::User(7)),
-            Named::Principal(Principal::Group(8)),
-            Named::Principal(Principal::Application(app)),
-            Named::Principal(Principal::UserApplication(9, app)),
-            Named::Principal(Principal::GroupApplication(10, app)),
-            Named::TrustedApp(uuid::uuid!("da2865b7-72bf-45d3-a678-7fdd24616a37")),
-            Named::Kernel,
-        ];
-        assert_eq!(words(&text).unwrap(), expected);
-        assert_ne!(measure(file, true).unwrap(), app);
+        let files = Files::new("read");
+        let content = &kinds()[0];
+        let text = "user 7 group 8 app @static user-app 9 @static group-app 10 @static ta da2865b7-72bf-45d3-a678-7fdd24616a37 kernel";
+        for (how, app) in [
+            (VERITY, Application::OwnCode(Measurement::verity(content))),
+            (HASH, Application::OwnCode(Measurement::file(content))),
+            (ANY, Application::AnyCode(Measurement::verity(content))),
+        ] {
+            let expected = [
+                Named::Principal(Principal::User(7)),
+                Named::Principal(Principal::Group(8)),
+                Named::Principal(Principal::Application(app)),
+                Named::Principal(Principal::UserApplication(9, app)),
+                Named::Principal(Principal::GroupApplication(10, app)),
+                Named::TrustedApp(uuid::uuid!("da2865b7-72bf-45d3-a678-7fdd24616a37")),
+                Named::Kernel,
+            ];
+            assert_eq!(files.read(text, how).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_linked_at_run_time_has_to_be_asked_for() {
+        let files = Files::new("linked");
+        for text in ["app @linked", "user-app 7 @linked", "group-app 7 @linked"] {
+            let error = files.read(text, VERITY).unwrap_err().to_string();
+            assert!(error.contains("linked at run time"), "{error}");
+            assert!(error.contains("--any-code"), "{error}");
+            let [client] = files.read(text, ANY).unwrap()[..] else {
+                panic!("one client")
+            };
+            assert!(client.has_any_code(), "{client:?}");
+        }
     }
 
     #[test]
     fn what_is_wrong_is_said() {
+        let files = Files::new("wrong");
         for (text, says) in [
             ("user", "NAME is missing after user"),
             ("user-app 7", "FILE is missing after user-app"),
             ("group -1", "-1"),
             ("user 4294967295", "no uid"),
             ("app /nonexistent", "cannot read /nonexistent"),
+            ("app @script", "a script"),
             ("ta x", "not a UUID"),
             ("public", "not a kind of client"),
             ("kernel kernel", "twice"),
         ] {
-            let error = format!("{:#}", words(text).unwrap_err());
+            let error = format!("{:#}", files.read(text, VERITY).unwrap_err());
             assert!(error.contains(says), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn the_driver_hashes_no_large_files() {
+        hashable(64 << 20).unwrap();
+        let error = hashable((64 << 20) + 1).unwrap_err().to_string();
+        assert!(error.contains("67108865 octets"), "{error}");
+        assert!(error.contains("needs fs-verity"), "{error}");
     }
 }

@@ -34,6 +34,19 @@ impl Named {
         }
     }
 
+    /// Whether it may have code that nobody measured.
+    pub(crate) fn has_any_code(self) -> bool {
+        use Principal::{Application as App, GroupApplication, UserApplication};
+        matches!(
+            self,
+            Self::Principal(
+                App(Application::AnyCode(_))
+                    | UserApplication(_, Application::AnyCode(_))
+                    | GroupApplication(_, Application::AnyCode(_))
+            )
+        )
+    }
+
     /// What its UUID is computed from.
     fn reason(self) -> String {
         match self {
@@ -75,7 +88,12 @@ pub(crate) fn rust(clients: &[Named]) -> String {
             }
             Named::Kernel => return "    client_binding_clients::Client::KERNEL,\n".into(),
         };
-        format!("    client_binding_clients::Client::{method}({args}),\n")
+        let warning = if client.has_any_code() {
+            "    // Whoever may execute this can bring code along.\n"
+        } else {
+            ""
+        };
+        format!("{warning}    client_binding_clients::Client::{method}({args}),\n")
     };
     let entries: String = clients.iter().map(entry).collect();
     format!("// Made by client-id.\n[\n{entries}]\n")
@@ -98,13 +116,18 @@ pub(crate) fn c(clients: &[Named]) -> String {
     let mut entries = String::new();
     for client in clients {
         let (login, reason) = (client.login().0, client.reason());
+        let warning = if client.has_any_code() {
+            "\t/* whoever may execute this can bring code along */\n"
+        } else {
+            ""
+        };
         let uuid = client.uuid();
         let (low, mid, high, rest) = uuid.as_fields();
         let rest = rest.map(|octet| format!("{octet:#04x}")).join(", ");
         // Writing to a string does not fail.
         let _ = write!(
             entries,
-            "\t/* {reason} */\n\t{{ {login:#010x},\n\t  {{ {low:#010x}, {mid:#06x}, {high:#06x},\n\t    {{ {rest} }} }} }},\n",
+            "{warning}\t/* {reason} */\n\t{{ {login:#010x},\n\t  {{ {low:#010x}, {mid:#06x}, {high:#06x},\n\t    {{ {rest} }} }} }},\n",
         );
     }
     include_str!("clients.h").replacen("@clients@", entries.trim_end(), 1)
@@ -154,6 +177,7 @@ mod tests {
         ] {
             assert!(text.contains(&expected), "{text}");
         }
+        assert_eq!(text.matches("bring code along").count(), 1, "{text}");
     }
 
     #[test]
@@ -161,11 +185,12 @@ mod tests {
         let text = c(&ALL);
         for expected in [
             "\t/* uid=3e8 */\n\t{ 0x00000001,\n\t  { 0xfc34275c, 0xd8dd, 0x5ba7,\n\t    { 0x96, 0x8b, 0x50, 0x47, 0x18, 0x36, 0x3b, 0x87 } } },",
-            "\t/* uid=7:app-any-code=file-sha256:",
+            "\t/* whoever may execute this can bring code along */\n\t/* uid=7:app-any-code=file-sha256:",
             "{ 0xf0000000,\n\t  { 0xda2865b7, 0x72bf, 0x45d3,",
         ] {
             assert!(text.contains(expected), "{text}");
         }
+        assert_eq!(text.matches("bring code along").count(), 1, "{text}");
         assert!(!text.contains('@'), "{text}");
     }
 }

@@ -53,6 +53,9 @@ pub enum Measurement {
 }
 
 impl Measurement {
+    /// The largest file that the driver hashes, in octets. fs-verity has no such limit.
+    pub const FILE_MAX: u64 = 64 << 20;
+
     /// What fs-verity makes of a file with this content, if it is enabled with the
     /// parameters that everybody uses: SHA-256, blocks of 4096 octets, no salt.
     pub fn verity(content: &[u8]) -> Self {
