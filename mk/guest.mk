@@ -26,6 +26,7 @@ $(B)/boot/base.cpio: $(GUEST_FILES) mk/guest.mk $(CLIENTS)/.built
 $(B)/boot/clients.img: $(CLIENTS)/.built mk/guest.mk
 	@rm -rf $(G)/clients $@.new; mkdir -p $(G)/clients $(@D)
 	@cp $(CLIENTS)/* $(G)/clients/
+	@chmod 755 $(G)/clients/*
 	@/usr/sbin/mke2fs -q -t ext4 -O verity,^has_journal -b 4096 -E root_owner=0:0,hash_seed=$(DISK_ID) -U $(DISK_ID) \
 		-d $(G)/clients $@.new 32M
 	@mv $@.new $@

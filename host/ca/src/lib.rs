@@ -3,10 +3,13 @@
 
 #![forbid(unsafe_code)]
 
+mod myself;
+
 use client_binding_client::{Error, Login, Origin};
 use client_binding_identity::{Application, Principal};
 use client_binding_proto::vault::{Refusal, SECRET_MAX};
 use client_binding_raw::app;
+use myself::{IdMap, has_own_code_only};
 use std::fmt::Display;
 use std::io::{Read, Write, stdout};
 use std::path::Path;
@@ -60,23 +63,86 @@ pub enum Expected {
 }
 
 /// Whom a TA is going to see if this very program logs in, by what it can find out about
-/// itself.
-pub fn expected(login: Login) -> Result<Expected, Failure> {
-    let euid = nix::unistd::geteuid().as_raw();
-    let app = || {
-        app::measure(Path::new("/proc/self/exe"))
-            .map(Application::OwnCode)
-            .map_err(|error| Failure::other(format!("{error:#}")))
-    };
-    Ok(Expected::Principal(match login {
-        Login::Public => return Ok(Expected::Nobody),
-        Login::User => Principal::User(euid),
-        Login::Group(gid) => Principal::Group(gid),
-        Login::Application => Principal::Application(app()?),
-        Login::UserApplication => Principal::UserApplication(euid, app()?),
-        Login::GroupApplication(gid) => Principal::GroupApplication(gid, app()?),
-        Login::Process => return Ok(Expected::Unknown),
-    }))
+/// itself; and what to say of it inside of a user namespace, where users and groups are
+/// counted otherwise than the TEE sees them.
+pub fn expected(login: Login) -> Result<(Expected, Option<String>), Failure> {
+    let known = |principal| (Expected::Principal(principal), None);
+    Ok(match login {
+        Login::Public => (Expected::Nobody, None),
+        Login::User => Number::user()?.of(Principal::User),
+        Login::Group(gid) => Number::group(gid)?.of(Principal::Group),
+        Login::Application => known(Principal::Application(application()?)),
+        Login::UserApplication => {
+            let app = application()?;
+            Number::user()?.of(|uid| Principal::UserApplication(uid, app))
+        }
+        Login::GroupApplication(gid) => {
+            let app = application()?;
+            Number::group(gid)?.of(|gid| Principal::GroupApplication(gid, app))
+        }
+        Login::Process => (Expected::Unknown, None),
+    })
+}
+
+/// What this process is an application by.
+fn application() -> Result<Application, Failure> {
+    let measurement = app::measure(Path::new("/proc/self/exe"));
+    let measurement = measurement.map_err(|error| Failure::other(format!("{error:#}")))?;
+    let own = has_own_code_only().map_err(|error| Failure::other(format!("my memory: {error}")))?;
+    Ok(match own {
+        true => Application::OwnCode(measurement),
+        false => Application::AnyCode(measurement),
+    })
+}
+
+/// A user or a group, as it is counted here and outside of the user namespace.
+struct Number {
+    kind: &'static str,
+    here: u32,
+    outside: Option<u32>,
+}
+
+impl Number {
+    fn user() -> Result<Self, Failure> {
+        let uid = nix::unistd::geteuid().as_raw();
+        Self::new("uid", uid, IdMap::of_users())
+    }
+
+    fn group(gid: u32) -> Result<Self, Failure> {
+        Self::new("gid", gid, IdMap::of_groups())
+    }
+
+    fn new(kind: &'static str, here: u32, map: std::io::Result<IdMap>) -> Result<Self, Failure> {
+        let map = map.map_err(|error| Failure::other(format!("/proc/self/{kind}_map: {error}")))?;
+        Ok(Self {
+            kind,
+            here,
+            outside: map.outside(here),
+        })
+    }
+
+    fn of(self, principal: impl FnOnce(u32) -> Principal) -> (Expected, Option<String>) {
+        let Self {
+            kind,
+            here,
+            outside,
+        } = self;
+        match outside {
+            Some(same) if same == here => (Expected::Principal(principal(same)), None),
+            Some(outside) => (
+                Expected::Principal(principal(outside)),
+                Some(format!(
+                    "{kind} {here} here is {outside} outside of this user namespace"
+                )),
+            ),
+            None => (
+                Expected::Unknown,
+                Some(format!(
+                    "{kind} {here} is nobody outside of this user namespace"
+                )),
+            ),
+        }
+    }
 }
 
 /// Why a program ends without having done its work.
@@ -234,6 +300,25 @@ mod tests {
     }
 
     #[test]
+    fn the_tee_sees_numbers_as_they_are_outside() {
+        let of = |outside| {
+            let kind = "uid";
+            let number = Number {
+                kind,
+                here: 7,
+                outside,
+            };
+            number.of(Principal::User)
+        };
+        let known = |uid| Expected::Principal(Principal::User(uid));
+        assert_eq!(of(Some(7)), (known(7), None));
+        let note = "uid 7 here is 1000 outside of this user namespace";
+        assert_eq!(of(Some(1000)), (known(1000), Some(note.into())));
+        let note = "uid 7 is nobody outside of this user namespace";
+        assert_eq!(of(None), (Expected::Unknown, Some(note.into())));
+    }
+
+    #[test]
     fn secrets_are_taken_as_they_are() {
         assert_eq!(**read_secret(&b"a\n"[..]).unwrap(), *b"a\n");
         let largest = [7; SECRET_MAX];
@@ -251,6 +336,14 @@ mod tests {
         assert_eq!(invoke(0xffff_3041, 4), 5);
         assert_eq!(invoke(0xffff_3024, 3), 6);
         assert_eq!(invoke(0xffff_0008, 3), 1, "not the vault's words");
+        for (error, login, status) in [
+            (Error::NotAMember { gid: 7 }, Login::Group(7), 3),
+            (Error::NotAMember { gid: 7 }, Login::GroupApplication(7), 3),
+            (Error::Kernel { errno: 1 }, Login::Application, 3),
+            (Error::Kernel { errno: 1 }, Login::User, 6),
+        ] {
+            assert_eq!(Failure::at_open(error, "x", login).status, status);
+        }
         let open = |code, login| Failure::at_open(Error::from_numbers(code, 3), "x", login).status;
         assert_eq!(open(0xffff_0001, Login::User), 3);
         assert_eq!(open(0xffff_0008, Login::User), 6);

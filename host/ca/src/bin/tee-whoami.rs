@@ -7,7 +7,7 @@
 
 use clap::Parser;
 use client_binding_abi as abi;
-use client_binding_ca::{EXIT_CODES, Expected, Failure, expected, finish, parse_login};
+use client_binding_ca::{EXIT_CODES, Expected, Failure, expected, finish, parse_login, print};
 use client_binding_client::{Client, Login, Param};
 use client_binding_proto::Identity;
 use client_binding_proto::whoami::{Command, UUID};
@@ -31,7 +31,8 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
-    let (uuid, reason) = match expected(args.login)? {
+    let (expected, note) = expected(args.login)?;
+    let (uuid, reason) = match expected {
         Expected::Nobody => (Some(Uuid::nil()), "a public client has none".into()),
         Expected::Unknown => (None, "only the kernel knows".into()),
         Expected::Principal(principal) => {
@@ -41,9 +42,10 @@ fn run(args: &Args) -> Result<(), Failure> {
         }
     };
     let shown = uuid.map_or("unknown".into(), |uuid| uuid.to_string());
+    let noted = note.iter().map(|note| format!("note      {note}\n"));
+    let noted: String = noted.collect();
     if args.expect {
-        println!("{shown} ({reason})");
-        return Ok(());
+        return print(format!("{shown} ({reason})\n{noted}").as_bytes());
     }
 
     let session = Client::connect()
@@ -62,16 +64,21 @@ fn run(args: &Args) -> Result<(), Failure> {
     let seen = Identity::from_values([a, b, c]);
     let seen_uuid = Uuid::from_bytes(seen.uuid);
 
-    println!("login     {} ({})", login_name(seen.login), seen.login);
-    println!("uuid      {seen_uuid}");
-    println!("expected  {shown} ({reason})");
     let as_expected = uuid.map_or(!seen_uuid.is_nil(), |uuid| uuid == seen_uuid);
-    if seen.login == args.login.method() && as_expected {
-        println!("match     yes");
-        Ok(())
-    } else {
-        println!("match     no");
-        Err(Failure::other("the TEE sees somebody else"))
+    let matches = seen.login == args.login.method() && as_expected;
+    let text = format!(
+        "login     {} ({})\nuuid      {seen_uuid}\nexpected  {shown} ({reason})\n{noted}match     {}\n",
+        login_name(seen.login),
+        seen.login,
+        if matches { "yes" } else { "no" }
+    );
+    print(text.as_bytes())?;
+    match note {
+        _ if matches => Ok(()),
+        None => Err(Failure::other("the TEE sees somebody else")),
+        Some(_) => Err(Failure::other(
+            "the TEE sees somebody else, unless this user namespace is inside of another one",
+        )),
     }
 }
 
