@@ -20,11 +20,11 @@ $(B)/boot/Image: $(B)/dl/linux/.done
 	@dpkg --fsys-tarfile $(B)/dl/linux/linux-image-*.deb | tar -xO --wildcards './boot/vmlinuz-*' >$@.new
 	@mv $@.new $@
 
-# linux-make,TREE,ARGS. The tree's own headers come before those of Debian's kernel, for the series may change them. BTF
+# linux-make,TREE,ARGS[,GOALS]. The tree's own headers come before those of Debian's kernel, for the series may change them. BTF
 # needs the whole kernel.
 linux-make = $(MAKE) -C /usr/src/linux-headers-$(KERNEL)-arm64 M=$(1)/drivers/tee -j$(JOBS) ARCH=arm64 \
 	CROSS_COMPILE=aarch64-linux-gnu- CONFIG_DEBUG_INFO_BTF_MODULES= \
-	NOSTDINC_FLAGS='-nostdinc -I$(1)/include -I$(1)/include/uapi' $(2) modules
+	NOSTDINC_FLAGS='-nostdinc -I$(1)/include -I$(1)/include/uapi' $(2) $(or $(3),modules)
 
 $(B)/linux/%/.built: $(B)/src/linux-%/.stamp $(KERNEL_HEADERS) mk/linux.mk
 	@$(STEP) linux-$* $(call linux-make,$(B)/src/linux-$*)

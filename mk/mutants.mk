@@ -2,7 +2,8 @@
 # Bugs brought back, one at a time: "mutant" is the bound core or driver with one patch of host/test/mutants in it, or in
 # the decision library. scripts/mutants changes the sources and looks which case of the suite complains.
 
-.PHONY: mutant-optee mutant-rust mutant-linux mutants-system
+.PHONY: mutant-optee mutant-rust mutant-linux mutants-system check-mutants \
+	mutant-compile-optee mutant-compile-linux mutant-compile-rust
 mutants-system: suite hostile $(SUITE)/.kernel
 	@scripts/mutants
 
@@ -15,5 +16,19 @@ $(B)/optee/mutant/.built: $(B)/glue-mutant/libclient_binding_glue.a $(B)/glue-mu
 	@$(STEP) optee-mutant sh -c '$(call optee-make,$(B)/src/optee-mutant,$(@D),CFG_CLIENT_BINDING=y CFG_CLIENT_BINDING_PTA=y \
 		CLIENT_BINDING_GLUE=$(B)/glue-mutant $(MUTANT_OPTIONS),$(OPTEE_BINARIES:%=$(@D)/%))'
 	@touch $@
+
+# That they still apply and compile is seen without a boot. What scripts/mutants asks for: MUTANT_GOALS in a mutated tree, with
+# MUTANT_OPTIONS below MUTANT_OUT.
+check-mutants: $(B)/src/optee-bound/.stamp $(B)/src/linux-hostile/.stamp $(KERNEL_HEADERS) $(GLUE_LIB) $(GLUE_HEADER)
+	scripts/mutants --compile
+mutant-compile-optee:
+	$(call optee-make,$(B)/src/optee-mutant,$(MUTANT_OUT),CFG_CLIENT_BINDING=y CFG_CLIENT_BINDING_PTA=y \
+		CLIENT_BINDING_GLUE=$(B)/glue $(MUTANT_OPTIONS),$(MUTANT_GOALS:%=$(MUTANT_OUT)/%))
+mutant-compile-linux:
+	$(call linux-make,$(B)/src/linux-mutant,,$(MUTANT_GOALS))
+mutant-compile-rust:
+	CARGO_TARGET_AARCH64_UNKNOWN_NONE_SOFTFLOAT_RUSTFLAGS='--sysroot=$(GLUE_SYSROOT)' cargo check --locked --release \
+		--manifest-path $(B)/src/rust-mutant/Cargo.toml -p client-binding-glue --target $(GLUE_TARGET) --target-dir $(B)/mutants/target
+
 $(B)/src/linux-mutant/.stamp: FORCE
 	@touch $@
