@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Everything happens in the build root: see scripts/in-root for the root and mk/main.mk for the rules.
 
-.PHONY: all test test-suite test-full mutants-system verify fuzz fuzz-corpus configs bench bench-update clean help
-all test test-suite test-full mutants-system verify configs bench:
+.PHONY: all test test-suite test-xtest test-full mutants-system verify fuzz fuzz-corpus configs bench bench-update clean help
+all test test-suite test-xtest test-full mutants-system verify configs bench:
 	@scripts/build $@
 
 fuzz:
@@ -25,6 +25,7 @@ help:
 	@echo 'make            build everything: OP-TEE and the Linux driver, stock and bound, TAs and clients'
 	@echo 'make test       every check, ending with "N passed, N failed"'
 	@echo 'make test-suite the whole regression suite on stock, bound and both mixes: ten minutes'
+	@echo 'make test-xtest upstream'\''s own suite on stock, on bound and where every TA is bound: ten minutes'
 	@echo 'make test-full  the whole regression suite in every configuration: hours'
 	@echo 'make mutants-system  bring back bugs, one at a time, and see what catches them: an hour'
 	@echo 'make verify     the evidence of docs/trust.md, mutants included'

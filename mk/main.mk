@@ -53,6 +53,7 @@ include mk/rust.mk
 include mk/guest.mk
 include mk/configs.mk
 include mk/suite.mk
+include mk/xtest.mk
 include mk/mutants.mk
 include mk/rng.mk
 include mk/fuzz.mk

@@ -2,7 +2,7 @@
 # make test: each check is a goal check-NAME; scripts/run-checks runs them all and counts.
 
 CHECKS := build format clippy clippy-clients clippy-tas clippy-glue host-tests coverage unsafe shell glue \
-	linux-style linux-series optee-style optee-series optee-off mutants teec-series clients rng demo mixes suite quota reset bench
+	linux-style linux-series optee-style optee-series optee-off mutants teec-series clients rng demo mixes suite quota reset xtest bench
 T := $(B)/test
 .PHONY: test $(CHECKS:%=check-%)
 test:

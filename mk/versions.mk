@@ -14,6 +14,12 @@ OPTEE_SHA256_DEBIAN = 4f0bad3d39b5623da371845a337bfcae826916e871c54f35017c993117
 # What the core reports as its version; fixed, or git and the clock would decide.
 OPTEE_IMPL_VERSION = 4.10.0
 
+# Upstream's own suite, xtest: a Debian package. Any revision of OPTEE_VERSION that its suite has reached will do; when the suite
+# has moved on, this very file does, from DISTFILES. What it depends on comes from the same suite, whatever its version.
+XTEST_SUITE = sid
+XTEST_VERSION = 4.10.0-1
+XTEST_SHA256 = eda7e86e7af7892d586856060e5e5b68a507b40773e24e4b5e09cf5ad4b06ad2
+
 # TF-A: the suite's source package, whichever revision a point release has reached.
 TFA_SOURCE = arm-trusted-firmware
 
