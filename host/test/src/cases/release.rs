@@ -85,6 +85,12 @@ pub(super) const CASES: &[Case] = &[
         &[11],
         killed_waiting,
     ),
+    Case::service(
+        3011,
+        "Another client keeps another TA busy that the dead process used, too",
+        &[11],
+        not_behind_others,
+    ),
 ];
 
 /// On an instance that ends with its last session, bound where that can be had.
@@ -453,6 +459,46 @@ fn process_ends(bench: &Bench) -> Result<Option<String>> {
         }
     }
     Ok(Some(format!("{seen} ways, the next client is served")))
+}
+
+/// The sessions of a dead process are closed one after another, but for who waits for one.
+fn not_behind_others(bench: &Bench) -> Result<Option<String>> {
+    const LONG: u32 = 4000;
+    if bench.stack != Stack::Bound {
+        return Ok(None);
+    }
+    let (shared, ta) = (flavour(Kind::Shared, false), flavour(Kind::Shared, true));
+    let before = Stats::open()?.memory()?;
+    let mut busy = Process::start(|line| {
+        STRANGER.be()?;
+        let seat = Seat::take(shared, Login::User)?;
+        line.go()?;
+        line.wait()?;
+        seat.command(probe::Command::Wait, LONG).values()?;
+        Ok(())
+    })?;
+    busy.line.wait()?;
+    let mut client = Process::start(|line| {
+        OWNER.be()?;
+        let seat = Seat::take(shared, Login::Process)?;
+        let opened = seat.tee.open(ta.uuid, Login::Process);
+        opened.context("the bound TA")?;
+        line.send_fd(&seat.tee)?;
+        line.wait()
+    })?;
+    let held = client.line.receive_fd()?;
+    busy.line.go()?;
+    thread::sleep(Duration::from_millis(300));
+    client.kill()?;
+    client.reap()?;
+    let start = Instant::now();
+    next_opens(OWNER, ta, Login::Process)?;
+    let took = start.elapsed();
+    ensure!(took < Duration::from_secs(2), "served after {took:?}");
+    busy.finish::<()>()?;
+    drop(held);
+    released(&Stats::open()?, before, ta)?;
+    Ok(Some(format!("served after {} ms", took.as_millis())))
 }
 
 /// The TA is busy with another client when the session of the dead one has to be closed.
