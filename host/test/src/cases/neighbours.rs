@@ -321,7 +321,7 @@ fn use_from_below(bench: &Bench) -> Result<Option<String>> {
 fn open_beside_strangers(bench: &Bench) -> Result<Option<String>> {
     let other = flavour(Kind::Shared, true);
     let seat = Seat::owned(flavour(Kind::Single, false), Login::User)?;
-    let strangers = (0..2)
+    let mut strangers = (0..2)
         .map(|_| {
             Process::start(|line| -> Result<()> {
                 STRANGER.be()?;
@@ -338,7 +338,6 @@ fn open_beside_strangers(bench: &Bench) -> Result<Option<String>> {
     let times = bench.rounds(40, 1000);
     let mut served = 0;
     let mut last = String::new();
-    let mut strangers: Vec<_> = strangers;
     for stranger in &mut strangers {
         stranger.line.wait()?;
     }
@@ -348,7 +347,7 @@ fn open_beside_strangers(bench: &Bench) -> Result<Option<String>> {
         last = answer.to_string();
     }
     ROOT.act()?;
-    for mut stranger in strangers {
+    for stranger in strangers {
         stranger.kill()?;
         stranger.reap()?;
     }

@@ -589,7 +589,7 @@ fn opens(ta: &'static Flavour, strangers: usize, rounds: u32) -> Result<Duration
         tee.close(session)?;
     }
     ROOT.act()?;
-    for mut stranger in strangers {
+    for stranger in strangers {
         stranger.kill()?;
         stranger.reap()?;
     }
