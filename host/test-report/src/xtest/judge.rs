@@ -91,7 +91,7 @@ fn differences(base: &Run, run: &Run) -> Vec<(String, String)> {
             continue;
         };
         differences.extend(compare(case, other, |before, outcome| outcome != before));
-        if case.skips != other.skips {
+        if case.skips != other.skips && other.is_good() {
             let (those, these) = (&case.skips, &other.skips);
             differences.push((
                 case.id.clone(),
@@ -107,7 +107,7 @@ fn differences(base: &Run, run: &Run) -> Vec<(String, String)> {
     differences
 }
 
-/// Of a case and its parts those that are `wrong`, but not those of which a part is.
+/// Of a case and its parts those that are `wrong`, but not those of which a part is, and not parts that what fails did not reach.
 fn compare(
     base: &Case,
     case: &Case,
@@ -128,6 +128,10 @@ fn compare(
             found.push(id);
         }
     }
+    // What fails before a part of it began is named itself.
+    let fails = |id: &String| case.outcome_of(id).is_some();
+    let all = found.clone();
+    found.retain(|id| fails(id) || !all.iter().any(|other| fails(other) && is_part(other, id)));
     let is_smallest = |id: &&&String| !found.iter().any(|other| is_part(id, other));
     let smallest = found.iter().filter(is_smallest);
     let said = smallest.map(|id| {
@@ -239,6 +243,20 @@ mod tests {
             .replace("3 test cases of which", "2 test cases of which");
         assert_eq!(judged(GOOD, &less, "").1.len(), 1);
         assert_eq!(judged(&less, GOOD, "").1.len(), 1);
+    }
+
+    #[test]
+    fn a_case_that_fails_before_its_parts_is_named() {
+        let early = GOOD
+            .replace("o regression_1029.1 TLS variables (skipped or not)\n", "")
+            .replace(
+                " - 1029 -   skip test, TA returned TEEC_ERROR_NOT_SUPPORTED\n",
+                "",
+            )
+            .replace("  regression_1029.1 OK\n", "")
+            .replace("1029 OK\n+", "1029 FAILED\n+");
+        let (_, bad) = judged(GOOD, &early, "");
+        assert_eq!(bad[0], "bound: regression_1029: fails");
     }
 
     #[test]
