@@ -41,9 +41,8 @@ pub enum Refusal {
     Anonymous = 5,
     /// B13: the normal world does not attest its callers.
     Unattested = 6,
-    // 7 was: more opens under way than a record could count.
     /// B19: the client has as many sessions as it may have.
-    QuotaReached = 8,
+    QuotaReached = 7,
 }
 
 impl Refusal {
@@ -67,7 +66,7 @@ impl Refusal {
             4 => Some(Self::NotTheOwner),
             5 => Some(Self::Anonymous),
             6 => Some(Self::Unattested),
-            8 => Some(Self::QuotaReached),
+            7 => Some(Self::QuotaReached),
             _ => None,
         }
     }
@@ -120,7 +119,7 @@ mod tests {
 
     #[test]
     fn other_numbers_are_no_refusal() {
-        for n in [0, 7, 9, 1 << 16, u32::MAX] {
+        for n in [0, Refusal::ALL.len() as u32 + 1, 1 << 16, u32::MAX] {
             assert_eq!(Refusal::from_number(n), None);
         }
     }

@@ -612,6 +612,7 @@ fn two_that_several_are_in_at_once() {
     explore(System {
         bindings: [Binding::ByHeader, Binding::ByImage],
         concurrent: true,
+        sessions: 2,
         ..BOUND
     });
 }

@@ -90,6 +90,13 @@ pub(super) const CASES: &[Case] = &[
     )
     .bound()
     .within(240),
+    Case::refusal(
+        5012,
+        "A stranger queues for a TA that becomes another's, and enters it",
+        &[3, 6],
+        late_comer,
+    )
+    .bound(),
 ];
 
 fn open_open(bench: &Bench, how: Opening) -> Result<Option<String>> {
@@ -624,4 +631,41 @@ fn starve(bench: &Bench) -> Result<Option<String>> {
         );
     }
     Ok(Some(seen.join("; ")))
+}
+
+/// The TA is in its first open and takes its time when the stranger comes.
+fn late_comer(bench: &Bench) -> Result<Option<String>> {
+    let ta = flavour(Kind::Shared, true);
+    let mut stranger = Process::start(|line| {
+        STRANGER.be()?;
+        let tee = Tee::connect()?;
+        line.go()?;
+        line.wait()?;
+        thread::sleep(Duration::from_millis(700));
+        Ok(match tee.open(ta.uuid, Login::User) {
+            Ok(session) => ask(&tee, session),
+            Err(answer) => answer,
+        })
+    })?;
+    stranger.line.wait()?;
+    OWNER.act()?;
+    let tee = Tee::connect()?;
+    stranger.line.go()?;
+    let session = tee.open_with(ta.uuid, Login::User, opening(Opening::Serve, 1500));
+    let session = session.context("the owner")?;
+    let answer = stranger.finish::<Answer>()?;
+    bench.attacked(answer)?;
+    let status = tee.invoke(
+        session,
+        Command::Status.number(),
+        Command::Status.shape(),
+        0,
+    );
+    let [_, (_, opens), ..] = status.values().context("the owner's command")?;
+    ensure!(
+        opens == 1 + u32::from(!bench.verifies()),
+        "the TA was entered {opens} times to open"
+    );
+    tee.close(session)?;
+    Ok(Some(answer.to_string()))
 }
