@@ -461,13 +461,14 @@ fn process_ends(bench: &Bench) -> Result<Option<String>> {
     Ok(Some(format!("{seen} ways, the next client is served")))
 }
 
-/// The sessions of a dead process are closed one after another, but for who waits for one.
+/// The sessions of a dead process are closed one after another, but for who waits for one. A TA with
+/// several instances: of those with one, OP-TEE enters one at a time.
 fn not_behind_others(bench: &Bench) -> Result<Option<String>> {
     const LONG: u32 = 4000;
     if bench.stack != Stack::Bound {
         return Ok(None);
     }
-    let (shared, ta) = (flavour(Kind::Shared, false), flavour(Kind::Shared, true));
+    let (shared, ta) = (flavour(Kind::Shared, false), flavour(Kind::Private, true));
     let before = Stats::open()?.memory()?;
     let mut busy = Process::start(|line| {
         STRANGER.be()?;
