@@ -9,7 +9,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Gid, Pid, Uid, setgroups, setresgid, setresuid};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::io::{BufRead, BufReader, IoSlice, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, IoSlice, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::exit;
@@ -92,6 +92,18 @@ impl Line {
     /// Waits for [`Line::go`].
     pub fn wait(&mut self) -> Result<()> {
         self.0.read_exact(&mut [0]).context("nobody is left")
+    }
+
+    /// Whether it is our turn, without waiting for it.
+    pub fn called(&mut self) -> Result<bool> {
+        self.0.get_ref().set_nonblocking(true)?;
+        let word = self.0.read_exact(&mut [0]);
+        self.0.get_ref().set_nonblocking(false)?;
+        match word {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error).context("nobody is left"),
+        }
     }
 
     /// Sends something to [`Line::hear`].

@@ -3,8 +3,9 @@
 //! TAs, a TA in C.
 
 use super::Case;
+use super::races::dismiss;
 use crate::bench::{Bench, Seat, died, flavour, opening, visit};
-use crate::world::{CLIENTS, OWNER, Process, ROOT, STRANGER, let_person};
+use crate::world::{CLIENTS, OWNER, Process, STRANGER, let_person};
 use anyhow::{Context, Result, ensure};
 use client_binding_proto::probe::{Command, Flavour, Kind, Opening, words};
 use client_binding_proto::{Param as ParamKind, STATS, TaUuid, vault, vault_c};
@@ -327,11 +328,12 @@ fn open_beside_strangers(bench: &Bench) -> Result<Option<String>> {
                 STRANGER.be()?;
                 let tee = Tee::connect()?;
                 line.go()?;
-                loop {
+                while !line.called()? {
                     let refused =
                         tee.open_with(other.uuid, Login::User, opening(Opening::Refuse, 0));
                     ensure!(refused.is_err(), "the TA refuses");
                 }
+                Ok(())
             })
         })
         .collect::<Result<Vec<_>>>()?;
@@ -346,12 +348,7 @@ fn open_beside_strangers(bench: &Bench) -> Result<Option<String>> {
         served += u32::from(answer.is_success());
         last = answer.to_string();
     }
-    ROOT.act()?;
-    for stranger in strangers {
-        stranger.kill()?;
-        stranger.reap()?;
-    }
-    OWNER.act()?;
+    dismiss(strangers)?;
     ensure!(
         served == times,
         "served {served} of {times} times, the last time {last}"

@@ -566,11 +566,12 @@ fn opens(ta: &'static Flavour, strangers: usize, rounds: u32) -> Result<Duration
                 STRANGER.be()?;
                 let tee = Tee::connect()?;
                 line.go()?;
-                loop {
+                while !line.called()? {
                     let how = opening(Opening::Refuse, 0);
                     let refused = tee.open_with(ta.uuid, Login::User, how);
                     ensure!(refused.is_err(), "the TA refuses");
                 }
+                Ok(())
             })
         })
         .collect::<Result<Vec<_>>>()?;
@@ -595,15 +596,19 @@ fn opens(ta: &'static Flavour, strangers: usize, rounds: u32) -> Result<Duration
         died(dead)?;
         tee.close(session)?;
     }
-    ROOT.act()?;
-    for stranger in strangers {
-        stranger.kill()?;
-        stranger.reap()?;
-    }
-    OWNER.act()?;
+    dismiss(strangers)?;
     // What they have loaded last stays.
     evict(ta, Login::User)?;
     Ok(time)
+}
+
+/// Ends them when they have an answer: a client that is killed while its TA is being loaded can end tee-supplicant.
+pub(super) fn dismiss(strangers: Vec<Process>) -> Result<()> {
+    for mut stranger in strangers {
+        stranger.line.go()?;
+        stranger.finish::<()>()?;
+    }
+    Ok(())
 }
 
 /// Beside a TA without the flag it is as on stock: in the end everybody has the TA in turn. Chance and load make it
