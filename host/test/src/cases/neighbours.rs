@@ -3,11 +3,11 @@
 //! TAs, a TA in C.
 
 use super::Case;
-use super::races::dismiss;
-use crate::bench::{Bench, Seat, died, flavour, opening, visit};
-use crate::world::{CLIENTS, OWNER, Process, STRANGER, let_person};
+use super::races::{dismiss, knock};
+use crate::bench::{Bench, Seat, died, flavour, visit};
+use crate::world::{CLIENTS, OWNER, STRANGER, let_person};
 use anyhow::{Context, Result, ensure};
-use client_binding_proto::probe::{Command, Flavour, Kind, Opening, words};
+use client_binding_proto::probe::{Command, Flavour, Kind, words};
 use client_binding_proto::{Param as ParamKind, STATS, TaUuid, vault, vault_c};
 use client_binding_raw::code::{TEE_ERROR_ACCESS_DENIED, TEE_ERROR_BUSY};
 use client_binding_raw::sys::{Param, Params};
@@ -322,27 +322,10 @@ fn use_from_below(bench: &Bench) -> Result<Option<String>> {
 fn open_beside_strangers(bench: &Bench) -> Result<Option<String>> {
     let other = flavour(Kind::Shared, true);
     let seat = Seat::owned(flavour(Kind::Single, false), Login::User)?;
-    let mut strangers = (0..2)
-        .map(|_| {
-            Process::start(|line| -> Result<()> {
-                STRANGER.be()?;
-                let tee = Tee::connect()?;
-                line.go()?;
-                while !line.called()? {
-                    let refused =
-                        tee.open_with(other.uuid, Login::User, opening(Opening::Refuse, 0));
-                    ensure!(refused.is_err(), "the TA refuses");
-                }
-                Ok(())
-            })
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let strangers = knock(other, 2)?;
     let times = bench.rounds(40, 1000);
     let mut served = 0;
     let mut last = String::new();
-    for stranger in &mut strangers {
-        stranger.line.wait()?;
-    }
     for _ in 0..times {
         let (answer, _) = ask_through(&seat, other)?;
         served += u32::from(answer.is_success());

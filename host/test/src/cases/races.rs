@@ -556,9 +556,8 @@ fn hammer(bench: &Bench) -> Result<Option<String>> {
     Ok(Some(text))
 }
 
-/// How long the owner's first opens of an instance take altogether while others open all the time, whom the TA
-/// refuses. They have loaded the TA, which is kept alive, before the owner comes; then it ends.
-fn opens(ta: &'static Flavour, strangers: usize, rounds: u32) -> Result<Duration> {
+/// Strangers who open all the time, whom the TA refuses; they have begun. [`dismiss`] ends them.
+pub(super) fn knock(ta: &'static Flavour, strangers: usize) -> Result<Vec<Process>> {
     ROOT.act()?;
     let mut strangers = (0..strangers)
         .map(|_| {
@@ -579,6 +578,13 @@ fn opens(ta: &'static Flavour, strangers: usize, rounds: u32) -> Result<Duration
         stranger.line.wait()?;
     }
     OWNER.act()?;
+    Ok(strangers)
+}
+
+/// How long the owner's first opens of an instance take altogether while others open all the time, whom the TA
+/// refuses. They have loaded the TA, which is kept alive, before the owner comes; then it ends.
+fn opens(ta: &'static Flavour, strangers: usize, rounds: u32) -> Result<Duration> {
+    let strangers = knock(ta, strangers)?;
     let mut time = Duration::ZERO;
     for round in 0..rounds {
         let tee = Tee::connect()?;
