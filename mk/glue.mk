@@ -35,7 +35,7 @@ $(B)/%/libclient_binding_glue.a: $(GLUE_SOURCES) $(B)/%-sysroot/.built mk/glue.m
 	@mkdir -p $(@D)
 	@CARGO_HOME=$(B)/cargo $(GLUE_ENV_$*) \
 		CARGO_TARGET_AARCH64_UNKNOWN_NONE_SOFTFLOAT_RUSTFLAGS='--sysroot=$(B)/$*-sysroot $(GLUE_RUSTFLAGS) $(GLUE_RUSTFLAGS_$*)' \
-		$(STEP) $* cargo build $(GLUE_MANIFEST_$*) --locked --release -p client-binding-glue \
+		$(STEP) $* cargo build $(GLUE_TREE_$*:%=--manifest-path %/Cargo.toml) --locked --release -p client-binding-glue \
 			--target $(GLUE_TARGET) --target-dir $(B)/$*-target
 	@cd $(@D) && rm -rf objects && mkdir objects && cd objects && \
 		aarch64-linux-gnu-ar x $(B)/$*-target/$(GLUE_TARGET)/release/$(@F) && \
@@ -44,7 +44,7 @@ $(B)/%/libclient_binding_glue.a: $(GLUE_SOURCES) $(B)/%-sysroot/.built mk/glue.m
 	@mv $@.new $@
 
 $(B)/%/client_binding_glue.h: $(B)/%/libclient_binding_glue.a core/glue/cbindgen.toml
-	@cd core/glue && CARGO_HOME=$(B)/cargo $(abspath $(STEP)) $*-header cbindgen --quiet --config cbindgen.toml \
+	@cd $(or $(GLUE_TREE_$*),.)/core/glue && CARGO_HOME=$(B)/cargo $(abspath $(STEP)) $*-header cbindgen --quiet --config cbindgen.toml \
 		--crate client-binding-glue --output $@.new .
 	@cmp -s $@.new $@ && touch $@ || mv $@.new $@
 

@@ -10,7 +10,7 @@ mutants-system: suite hostile $(SUITE)/.kernel
 mutant-optee mutant-rust: $(B)/boot/flash-mutant.bin
 mutant-linux: $(B)/boot/driver-mutant.cpio
 
-GLUE_MANIFEST_glue-mutant := --manifest-path $(B)/src/rust-mutant/Cargo.toml
+GLUE_TREE_glue-mutant := $(B)/src/rust-mutant
 $(B)/glue-mutant/libclient_binding_glue.a: FORCE
 $(B)/optee/mutant/.built: $(B)/glue-mutant/libclient_binding_glue.a $(B)/glue-mutant/client_binding_glue.h FORCE
 	@$(STEP) optee-mutant sh -c '$(call optee-make,$(B)/src/optee-mutant,$(@D),CFG_CLIENT_BINDING=y CFG_CLIENT_BINDING_PTA=y \

@@ -24,7 +24,9 @@ fn session(u: &mut Unstructured<'_>) -> Result<()> {
     let sent = any_claim(u)?;
     let (mut claim, mut attested) = (sent, u.arbitrary()?);
     let before = attested;
-    if !glue::client_binding_decode_open(&mut claim, &mut attested) {
+    let verdict = glue::client_binding_decode_open(&mut claim, &mut attested);
+    if verdict != glue::CLIENT_BINDING_GO {
+        assert_eq!(verdict, Refusal::Malformed as u32);
         assert_eq!(opened(sent), None);
         assert_eq!((claim, attested), (sent, before));
         return Ok(());

@@ -101,16 +101,16 @@ fn check_the_rest(session: &Session, operation: u32, claim: Option<&Claim>) -> u
 
 /// Decodes the claim of an open: its login method with nothing else in it, the UUID made nil
 /// where the method has none, and whether the session will carry claims.
-/// Leaves everything alone and returns false if it is malformed.
+/// Leaves everything alone if it is refused, because it is malformed.
 #[no_mangle]
-pub extern "C" fn client_binding_decode_open(claim: &mut Claim, attested: &mut bool) -> bool {
+pub extern "C" fn client_binding_decode_open(claim: &mut Claim, attested: &mut bool) -> u32 {
     let Some(decoded) = claim.decode(Operation::Open) else {
-        return false;
+        return Refusal::Malformed as u32;
     };
     claim.uuid = decoded.identity.uuid;
     claim.login = decoded.identity.login.0.into();
     *attested = decoded.attested;
-    true
+    CLIENT_BINDING_GO
 }
 
 /// Decides an open of `instance` by `session`. Changes nothing.

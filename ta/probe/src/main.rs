@@ -7,6 +7,7 @@
 // The entry points that the attributes make are public and bare.
 #![allow(missing_docs)]
 
+use client_binding_proto::STATS;
 use client_binding_proto::probe::{Command, HELD_MAX, Opening, REFUSED};
 use client_binding_ta_kit as kit;
 use core::ptr;
@@ -119,6 +120,7 @@ fn invoke(number: u32, params: &mut ParametersAny) -> Result<()> {
             let (answer, _) = ask_who_am_i(held.ok_or(ErrorKind::ItemNotFound)?);
             result(answer.0)
         }
+        Command::Statistics => statistics(),
         Command::Wait => kit::wait(params.0.as_value_input()?.get_a()),
         Command::Panic => panic!("the client asked for it"),
     }
@@ -240,6 +242,38 @@ fn hold(params: &mut ParametersAny) -> Result<()> {
 fn drop_held() {
     let all = core::mem::take(&mut PROBE.lock().held);
     all.into_iter().for_each(Held::close);
+}
+
+fn statistics() -> Result<()> {
+    /// `STATS_CMD_TA_STATS` of `pta_stats.h`, and `struct pta_stats_ta` for more TAs than the suite has at once.
+    const COMMAND: u32 = 3;
+    let mut room = [0_u32; 16 * 22];
+    let (session, answer) = open_ta(&STATS.octets);
+    if answer.0 != 0 {
+        return result(answer.0);
+    }
+    let nothing = raw::TEE_Param {
+        value: raw::Value { a: 0, b: 0 },
+    };
+    let mut params = [nothing; 4];
+    params[0].memref = raw::Memref {
+        buffer: room.as_mut_ptr().cast(),
+        size: size_of_val(&room),
+    };
+    let mut origin = 0;
+    // SAFETY: the session is open; there are four parameters, the first of which is `room`, with its size.
+    let code = unsafe {
+        raw::TEE_InvokeTACommand(
+            session,
+            raw::TEE_TIMEOUT_INFINITE,
+            COMMAND,
+            raw::TEE_PARAM_TYPE_MEMREF_OUTPUT,
+            params.as_mut_ptr(),
+            &mut origin,
+        )
+    };
+    Held(session).close();
+    result(code)
 }
 
 fn supplicant(times: u32) -> Result<()> {

@@ -135,6 +135,8 @@ commands! {
     AskBack = 8 [None, None, None, None],
     /// Asks `WhoAmI` in the first session that [`Command::Hold`] opened, and the code is the answer.
     AskHeld = 9 [None, None, None, None],
+    /// Asks the statistics PTA for those of all TAs, and its code is the answer.
+    Statistics = 10 [None, None, None, None],
     /// Waits for `a` milliseconds unless cancelled.
     Wait = 0x7000 [ValueIn, None, None, None],
     /// Panics.

@@ -5,9 +5,9 @@
 use super::Case;
 use super::races::{dismiss, knock};
 use crate::bench::{Bench, Seat, died, flavour, visit};
-use crate::world::{CLIENTS, OWNER, STRANGER, let_person};
+use crate::world::{CLIENTS, OWNER, Process, STRANGER, let_person};
 use anyhow::{Context, Result, ensure};
-use client_binding_proto::probe::{Command, Flavour, Kind, words};
+use client_binding_proto::probe::{Command, Flavour, Kind, Opening, words};
 use client_binding_proto::{Param as ParamKind, STATS, TaUuid, vault, vault_c};
 use client_binding_raw::code::{TEE_ERROR_ACCESS_DENIED, TEE_ERROR_BUSY};
 use client_binding_raw::sys::{Param, Params};
@@ -239,6 +239,12 @@ pub(super) const CASES: &[Case] = &[
         open_beside_strangers,
     )
     .bound(),
+    Case::service(
+        8044,
+        "Statistics of TAs wait for nobody who uses one",
+        &[12],
+        ask_statistics,
+    ),
 ];
 
 /// Stock stops at each of these. Nobody is served, but who has asked gets an answer.
@@ -318,25 +324,70 @@ fn use_from_below(bench: &Bench) -> Result<Option<String>> {
 }
 
 /// The TA in between has the lock of all TAs of one instance, so it cannot wait for one that is busy; that no
-/// stranger may make the other one busy by waiting for it is what this is about.
+/// stranger may make the other one busy by waiting for it is what this is about. Between two opens the other is
+/// gone, and a PUBLIC stranger has it loaded before it is refused.
 fn open_beside_strangers(bench: &Bench) -> Result<Option<String>> {
     let other = flavour(Kind::Shared, true);
     let seat = Seat::owned(flavour(Kind::Single, false), Login::User)?;
-    let strangers = knock(other, 2)?;
-    let times = bench.rounds(40, 1000);
-    let mut served = 0;
-    let mut last = String::new();
-    for _ in 0..times {
-        let (answer, _) = ask_through(&seat, other)?;
-        served += u32::from(answer.is_success());
-        last = answer.to_string();
+    let mut seen = Vec::new();
+    for login in [Login::User, Login::Public] {
+        let strangers = knock(other, login, Opening::Refuse, 2)?;
+        let times = bench.rounds(40, 1000);
+        let mut served = 0;
+        let mut last = String::new();
+        for _ in 0..times {
+            let (answer, _) = ask_through(&seat, other)?;
+            served += u32::from(answer.is_success());
+            last = answer.to_string();
+        }
+        dismiss(strangers)?;
+        seen.push(format!("{served} times beside {login:?}"));
+        ensure!(
+            served == times,
+            "served {} of {times}, the last time {last}",
+            seen.join(", ")
+        );
     }
-    dismiss(strangers)?;
-    ensure!(
-        served == times,
-        "served {served} of {times} times, the last time {last}"
-    );
-    Ok(Some(format!("{served} times")))
+    Ok(Some(seen.join(", ")))
+}
+
+/// Stock stops at each of these: for a session that its own thread is in, and for one whose user waits for the TA
+/// of this thread to be left.
+fn ask_statistics(bench: &Bench) -> Result<Option<String>> {
+    if !bench.stack.has_bound_core() {
+        return Ok(None);
+    }
+    let asks = |seat: &Seat| -> Result<()> {
+        seat.command(Command::Statistics, 0).values()?;
+        Ok(())
+    };
+    for kind in Kind::ALL {
+        let seat = Seat::owned(flavour(kind, false), Login::User)?;
+        asks(&seat).with_context(|| format!("{kind:?}"))?;
+        if kind == Kind::Kept {
+            seat.crash()?;
+        } else {
+            seat.close()?;
+        }
+    }
+    let times = bench.rounds(100, 2000);
+    let seat = Seat::owned(flavour(Kind::Single, false), Login::User)?;
+    let mut user = Process::start(|line| -> Result<()> {
+        OWNER.be()?;
+        let other = Seat::take(flavour(Kind::Shared, false), Login::User)?;
+        line.go()?;
+        while !line.called()? {
+            other.works()?;
+        }
+        other.close()
+    })?;
+    user.line.wait()?;
+    for _ in 0..times {
+        asks(&seat).context("beside another TA that is in use")?;
+    }
+    dismiss(vec![user])?;
+    seat.close()?;
+    Ok(Some(format!("{times} times beside another")))
 }
 
 /// The TA opens another and invokes a command without parameters there.

@@ -3,11 +3,13 @@
 
 use super::world::*;
 use anyhow::{Result, ensure};
+use client_binding_policy::Refusal;
 use client_binding_policy::abi::{
     ClientUuid, Login, OPTEE_MSG_LOGIN_ATTESTED as ATTESTED, OPTEE_MSG_LOGIN_RELEASE as RELEASE,
 };
 use client_binding_proto::{vault_c, whoami};
 use client_binding_raw::code::TEE_ERROR_BAD_PARAMETERS;
+use client_binding_raw::pta::Pta;
 use client_binding_raw::{self as raw, Tee};
 
 const TA: Login = Login::TRUSTED_APP;
@@ -109,12 +111,25 @@ pub(super) fn high_bits(world: &World) -> Result<()> {
     Ok(())
 }
 
+/// What the core has refused since boot: all opens, and all that was malformed.
+fn refused(world: &World) -> Result<[u64; 2]> {
+    if !world.bound {
+        return Ok([0; 2]);
+    }
+    let counters = Pta::open(Tee::connect()?)?.counters()?;
+    Ok([
+        counters.by_operation[OPEN as usize],
+        counters.by_refusal[Refusal::Malformed as usize],
+    ])
+}
+
 pub(super) fn logins(world: &World) -> Result<()> {
     let s = world.session;
     let known = Login::NORMAL_WORLD.map(|login| login.0);
     let numbers = (0..0x20_u32)
         .chain((5..32).flat_map(|bit| [(1 << bit) - 1, 1 << bit, 1 << bit | 1]))
         .chain([TA.0, u32::MAX, !1]);
+    let [mut opens, mut malformed] = refused(world)?;
     for login in numbers.filter(|login| !known.contains(login)) {
         let who = world.owner.by(login);
         let t = ta(whoami::UUID);
@@ -126,7 +141,14 @@ pub(super) fn logins(world: &World) -> Result<()> {
             "open" OPEN(0; t, who.claim()) => BAD, BAD;
             "open, attested" OPEN(0; t, who.with(ATTESTED)) => BAD, BAD;
         })?;
+        opens += world.here(2, 0);
+        malformed += world.here(6, 0);
     }
+    let now = refused(world)?;
+    ensure!(
+        now == [opens, malformed],
+        "{now:?} refused opens and malformed claims were counted instead of {opens} and {malformed}"
+    );
     Ok(())
 }
 
