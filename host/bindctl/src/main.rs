@@ -57,9 +57,9 @@ the last entries only; how many refusals are lost is told. Times are those of th
 CLAIM is the login method of who was refused, OWNER that of the session's client, or of the instance's owner for an open. \
 Who was refused is not recorded.
 
-With --follow it prints those that are kept, then one line for each that comes. The driver wakes it at once; without \
-/sys/class/tee/tee0/refused_calls it asks every second. Refusals that the driver does not see as such (a TA that opens \
-another one, a client at its limit of sessions) are told within ten seconds.";
+With --follow it prints those that are kept, then one line for each that comes. The driver wakes it at once, but not more \
+often than every second; without /sys/class/tee/tee0/refused_calls it asks every second. Refusals that the driver does not \
+see as such (a TA that opens another one, a client at its limit of sessions) are told within ten seconds.";
 
 /// Shows who owns which TA, and who was refused
 #[derive(Parser)]

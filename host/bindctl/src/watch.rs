@@ -8,38 +8,43 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Seek};
 use std::os::fd::AsFd;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Linux wakes who polls this when OP-TEE denied somebody access, once for each time that it was read.
 pub(crate) const ATTRIBUTE: &str = "/sys/class/tee/tee0/refused_calls";
 /// Not everything that is refused passes the driver as that: what TAs ask of each other does not, nor BUSY.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often to ask where nothing wakes us.
+/// How often to ask where nothing wakes us, and at most: whoever is refused all the time fills no log faster than
+/// with what OP-TEE keeps, once in a period.
 const PERIOD: Duration = Duration::from_secs(1);
-/// In a flood, ask a hundred times a second and no more: what is alike becomes one line.
-const BREATH: Duration = Duration::from_millis(10);
 
 /// What wakes us, if the driver has it.
-pub(crate) struct Watch(Option<File>);
+pub(crate) struct Watch {
+    file: Option<File>,
+    armed: Instant,
+}
 
 impl Watch {
-    /// `None` inside if the driver has no such file.
+    /// No file inside if the driver has none.
     pub(crate) fn open(path: &str) -> Result<Self> {
-        match File::open(path) {
-            Ok(file) => Ok(Self(Some(file))),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self(None)),
-            Err(error) => Err(error).with_context(|| format!("cannot open {path}")),
-        }
+        let file = match File::open(path) {
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error).with_context(|| format!("cannot open {path}")),
+        };
+        let armed = Instant::now();
+        Ok(Self { file, armed })
     }
 
     /// Whether anything wakes us.
     pub(crate) fn is_woken(&self) -> bool {
-        self.0.is_some()
+        self.file.is_some()
     }
 
     /// What happens from now on ends the next [`wait`](Self::wait), however long it takes until that begins.
     pub(crate) fn arm(&mut self) -> Result<()> {
-        let Some(file) = &mut self.0 else {
+        self.armed = Instant::now();
+        let Some(file) = &mut self.file else {
             return Ok(());
         };
         let mut text = String::new();
@@ -50,7 +55,7 @@ impl Watch {
 
     /// Waits for news, or until it is time to ask anyway. False if nobody reads what is written to `out` any more.
     pub(crate) fn wait(&self, out: impl AsFd) -> Result<bool> {
-        let file = self.0.as_ref();
+        let file = self.file.as_ref();
         let timeout = PollTimeout::try_from(if file.is_some() { PATIENCE } else { PERIOD })?;
         // A pipe without a reader is an error whatever is asked for.
         let mut polled = vec![PollFd::new(out.as_fd(), PollFlags::empty())];
@@ -64,7 +69,7 @@ impl Watch {
             .revents()
             .is_none_or(|events| !events.contains(PollFlags::POLLERR));
         if is_read {
-            sleep(BREATH);
+            sleep(PERIOD.saturating_sub(self.armed.elapsed()));
         }
         Ok(is_read)
     }

@@ -52,6 +52,8 @@ fn run(bench: &Bench, play: fn(&World) -> Result<()>) -> Result<Option<String>> 
         return Ok(None);
     };
     world.owner_is_served()?;
+    // The first to ask it leaves its context, which is kept alive.
+    shape::refused(&world)?;
     let mut before = Stats::open()?.snapshot()?;
     play(&world)?;
     world.owner_is_served().context("afterwards")?;

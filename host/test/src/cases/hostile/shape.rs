@@ -112,7 +112,7 @@ pub(super) fn high_bits(world: &World) -> Result<()> {
 }
 
 /// What the core has refused since boot: all opens, and all that was malformed.
-fn refused(world: &World) -> Result<[u64; 2]> {
+pub(super) fn refused(world: &World) -> Result<[u64; 2]> {
     if !world.bound {
         return Ok([0; 2]);
     }
