@@ -4,13 +4,14 @@
 
 # Cores: the bound tree with more options. "ffa" is called through FF-A, which needs one of our own kernels; "quota" lets a
 # client have four sessions; "plain" is bound without the pseudo TA, to see what that adds.
-CORES = debug lockdep pager bti kasan all ffa quota plain
+CORES = debug lockdep pager bti kasan all concurrent ffa quota plain
 core_ARGS_debug := DEBUG=1 CFG_TEE_CORE_DEBUG=y CFG_CLIENT_BINDING_DEBUG=y
 core_ARGS_lockdep := $(core_ARGS_debug) CFG_LOCKDEP=y
 core_ARGS_pager := CFG_WITH_PAGER=y
 core_ARGS_bti := CFG_CORE_BTI=y
 core_ARGS_kasan := CFG_CORE_SANITIZE_KADDRESS=y CFG_CORE_ASLR=n
 core_ARGS_all := CFG_CLIENT_BINDING_ALL=y
+core_ARGS_concurrent := CFG_CONCURRENT_SINGLE_INSTANCE_TA=y
 core_ARGS_ffa := CFG_CORE_SEL1_SPMC=y
 core_ARGS_quota := CFG_CLIENT_BINDING_MAX_SESSIONS=4
 core_ARGS_plain := CFG_CLIENT_BINDING_PTA=n
@@ -35,6 +36,7 @@ CONFIGS := \
 	bti:bti:small:bound \
 	kasan:kasan:small:bound \
 	all:all:debian:bound \
+	concurrent:concurrent:debian:hostile \
 	small:bound:small:bound \
 	small-debug:bound:debug:bound \
 	ffa:ffa:small:hostile \
