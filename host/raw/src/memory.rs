@@ -21,9 +21,18 @@ fn page() -> nix::Result<NonZeroUsize> {
 
 /// Maps the first page of a file to be executed, for as long as this program runs.
 pub fn map_code(file: BorrowedFd<'_>) -> nix::Result<()> {
+    map_code_at(None, file)
+}
+
+/// The same below all that the program consists of.
+pub fn map_code_first(file: BorrowedFd<'_>) -> nix::Result<()> {
+    map_code_at(NonZeroUsize::new(1 << 20), file)
+}
+
+fn map_code_at(hint: Option<NonZeroUsize>, file: BorrowedFd<'_>) -> nix::Result<()> {
     let protection = ProtFlags::PROT_READ | ProtFlags::PROT_EXEC;
     // SAFETY: a new mapping, which nothing else can be in the way of.
-    unsafe { mmap(None, page()?, protection, MapFlags::MAP_PRIVATE, file, 0) }.map(drop)
+    unsafe { mmap(hint, page()?, protection, MapFlags::MAP_PRIVATE, file, 0) }.map(drop)
 }
 
 /// A page of memory that could be executed, as long as this lives.

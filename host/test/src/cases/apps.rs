@@ -16,6 +16,7 @@ use client_binding_raw::program::{DISK, Program, copy, myself};
 use client_binding_raw::{Answer, Login, Session, Tee, app, memory, sys};
 use client_binding_test::Stack;
 use nix::errno::Errno;
+use nix::libc;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::ptrace;
@@ -25,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write, stdin};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
@@ -792,6 +793,8 @@ pub(super) enum Foreign {
     Page,
     /// Another file's.
     File(PathBuf),
+    /// The executable's own, once more, by a descriptor that reads past the page cache.
+    Direct,
     /// The executable's own, written to.
     Text,
     /// The kernel's, written to.
@@ -963,6 +966,12 @@ pub(crate) fn serve_orders() -> ExitCode {
                         Foreign::Nothing => page = None,
                         Foreign::Page => page = Some(memory::AnonymousCode::map()?),
                         Foreign::File(file) => memory::map_code(File::open(file)?.as_fd())?,
+                        Foreign::Direct => {
+                            let mut options = File::options();
+                            options.read(true).custom_flags(libc::O_DIRECT);
+                            let file = options.open(myself()?)?;
+                            memory::map_code_first(file.as_fd())?;
+                        }
                         Foreign::Text => memory::patch_text()?,
                         Foreign::Vdso => memory::patch_vdso()?,
                     }

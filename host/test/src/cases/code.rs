@@ -172,6 +172,23 @@ pub(super) const CASES: &[Case] = &[
         },
     )
     .by_hash(),
+    Case::service(
+        9068,
+        "A client has its program mapped by a descriptor that reads past the page cache",
+        &[20, 21],
+        |b| {
+            let measured = app::measure(&myself()?)?;
+            each(b, &APPLICATIONS, |seat| {
+                let mut agent = Agent::start(&myself()?, OWNER)?;
+                agent.bring(Foreign::Direct)?;
+                let opened = agent.open(login(&seat), false)?;
+                is(opened, &seat, Application::OwnCode(measured))?;
+                ensure!(agent.ask()? == opened, "it is not recognized");
+                Ok(())
+            })
+        },
+    )
+    .by_hash(),
 ];
 
 /// Any one that the guest has.
