@@ -16,7 +16,9 @@ use client_binding_raw::code::{
 use client_binding_raw::{Answer, Login, Tee};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -171,6 +173,12 @@ pub(super) const CASES: &[Case] = &[
         undelivered_release,
     ),
     Case::service(
+        4105,
+        "A call that is taken is done, whatever becomes of its answer",
+        &[2, 11],
+        lost_answer,
+    ),
+    Case::service(
         4031,
         "The supplicant dies and comes back",
         &[11],
@@ -197,6 +205,12 @@ pub(super) const LAST: &[Case] = &[
         "The driver is unloaded with sessions open",
         &[11],
         unload,
+    ),
+    Case::service(
+        4092,
+        "The driver is unbound with sessions open",
+        &[11],
+        unbind,
     ),
     Case::service(
         4099,
@@ -601,10 +615,13 @@ enum Obstacle {
     NoMemory,
     /// The call fails with that number: negative from Linux, else from OP-TEE.
     Call(i32),
+    /// It does not, but that comes back.
+    Answer(i32),
 }
 
 /// `OPTEE_MSG_CMD_*`.
 const OPEN: u32 = 0;
+const INVOKE: u32 = 1;
 const CLOSE: u32 = 2;
 const CANCEL: u32 = 3;
 
@@ -622,6 +639,7 @@ impl Obstacle {
         let text = match self {
             Self::NoMemory => format!("memory {} {times}", -(Errno::ENOMEM as i32)),
             Self::Call(error) => format!("call {error} {times} {command}"),
+            Self::Answer(error) => format!("answer {error} {times} {command}"),
         };
         fs::write(FAULT, text).context(FAULT)
     }
@@ -630,8 +648,8 @@ impl Obstacle {
     fn errno(self) -> Errno {
         match self {
             Self::NoMemory => Errno::ENOMEM,
-            Self::Call(error @ ..0) => Errno::from_raw(-error),
-            Self::Call(_) => Errno::EIO,
+            Self::Call(error @ ..0) | Self::Answer(error @ ..0) => Errno::from_raw(-error),
+            Self::Call(_) | Self::Answer(_) => Errno::EIO,
         }
     }
 }
@@ -739,6 +757,69 @@ fn undelivered_release(bench: &Bench) -> Result<Option<String>> {
     )))
 }
 
+fn lost_answer(bench: &Bench) -> Result<Option<String>> {
+    if !can_fail() {
+        return Ok(None);
+    }
+    let ta = flavour(Kind::Shared, bench.stack.opens_bound());
+    let before = Stats::open()?.memory()?;
+    let lose = |answer: Obstacle, command, times| {
+        ROOT.act()?;
+        answer.put(command, times)?;
+        OWNER.act()
+    };
+    // As an SMC and as FF-A say that OP-TEE does not go on with it.
+    for answer in [3, -(Errno::EREMOTEIO as i32)].map(Obstacle::Answer) {
+        (|| -> Result<()> {
+            let seat = Seat::owned(ta, Login::User)?;
+            lose(answer, INVOKE, 1)?;
+            let invoked = seat.ask();
+            let lost = invoked.code() == Some(TEE_ERROR_COMMUNICATION);
+            ensure!(lost, "invoke: {invoked}");
+            seat.works().context("after the invoke")?;
+            lose(answer, CANCEL, 1)?;
+            let cancelled = seat.tee.cancel(seat.session);
+            ensure!(cancelled == Err(Errno::EREMOTEIO), "cancel: {cancelled:?}");
+            seat.works().context("after the cancel")?;
+            lose(answer, CLOSE, 1)?;
+            seat.tee.close(seat.session).context("close")?;
+            let gone = Answer::Kernel(Errno::EINVAL as i32);
+            ensure!(seat.ask() == gone, "the session is still there");
+            next_is_served(before, ta)?;
+            let seat = Seat::owned(ta, Login::User)?;
+            lose(answer, CLOSE, 2)?;
+            drop(seat);
+            thread::sleep(Duration::from_millis(500));
+            ROOT.act()?;
+            let attempts = 2 - still_to_fail()?;
+            answer.put(CLOSE, 0)?;
+            ensure!(attempts == 1, "{attempts} releases");
+            next_is_served(before, ta)
+        })()
+        .with_context(|| format!("{answer:?}"))?;
+    }
+    // As if it had not been taken: who closes what is closed already succeeds.
+    let answer = Obstacle::Answer(-(Errno::EIO as i32));
+    let seat = Seat::owned(ta, Login::User)?;
+    lose(answer, CLOSE, 1)?;
+    let closed = seat.tee.close(seat.session);
+    ensure!(closed == Err(Errno::EIO), "close: {closed:?}");
+    seat.tee.close(seat.session).context("close again")?;
+    next_is_served(before, ta)?;
+    let seat = Seat::owned(ta, Login::User)?;
+    lose(answer, CLOSE, 3)?;
+    drop(seat);
+    ROOT.act()?;
+    let start = Instant::now();
+    while still_to_fail()? > 0 {
+        let late = start.elapsed() > Duration::from_secs(10);
+        ensure!(!late, "no other attempt");
+        thread::sleep(Duration::from_millis(10));
+    }
+    next_is_served(before, ta)?;
+    Ok(Some("3 answers".into()))
+}
+
 /// Unloading is the last attempt that there is.
 fn unload_undelivered(bench: &Bench) -> Result<Option<String>> {
     if !can_fail() {
@@ -787,6 +868,82 @@ fn unload(bench: &Bench) -> Result<Option<String>> {
     Ok(Some("refused while in use, loads again".into()))
 }
 
+/// The device that OP-TEE is to Linux, and the folder of its driver.
+fn device() -> Result<(String, PathBuf)> {
+    for bus in ["platform", "arm_ffa"] {
+        let driver = PathBuf::from(format!("/sys/bus/{bus}/drivers/optee"));
+        for entry in fs::read_dir(&driver).into_iter().flatten() {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if entry.file_type()?.is_symlink() && name != "module" {
+                return Ok((name, driver));
+            }
+        }
+    }
+    bail!("no device is bound")
+}
+
+/// Who has the device open goes on, and the driver waits; nobody else opens it. The stock driver would wait for ever.
+fn unbind(bench: &Bench) -> Result<Option<String>> {
+    if !bench.stack.has_bound_driver() {
+        return Ok(None);
+    }
+    let ta = flavour(Kind::Private, bench.stack.opens_bound());
+    let before = Stats::open()?.memory()?;
+    ROOT.act()?;
+    let (name, driver) = device()?;
+    let mut logins = vec![Login::User];
+    if bench.verifies() {
+        logins.extend([Login::Application, Login::Process]);
+    }
+    let mut clients = Vec::new();
+    for login in logins {
+        for closes in [true, false] {
+            let mut client = Process::start(|line| {
+                OWNER.be()?;
+                let seat = Seat::take(ta, login)?;
+                line.go()?;
+                // The driver goes away under way.
+                seat.command(Command::Wait, 1000).values()?;
+                line.wait()?;
+                seat.works()?;
+                if closes { seat.close() } else { Ok(()) }
+            })?;
+            client.line.wait()?;
+            clients.push(client);
+        }
+    }
+    supplicant::stop()?;
+    let _guard = supplicant::Guard;
+    let unbinding = Process::start(|_| fs::write(driver.join("unbind"), &name).context("unbind"))?;
+    let start = Instant::now();
+    while Tee::connect().is_ok() {
+        let late = start.elapsed() > Duration::from_secs(10);
+        ensure!(!late, "the device can still be opened");
+        thread::sleep(Duration::from_millis(10));
+    }
+    let served = clients.len();
+    for mut client in clients {
+        client.line.go()?;
+        client.finish::<()>()?;
+    }
+    unbinding.finish::<()>()?;
+    ensure!(Tee::connect().is_err(), "the device is still there");
+    fs::write(driver.join("bind"), &name).context("bind")?;
+    open_to_all()?;
+    let _keeper = supplicant::Keeper::start()?;
+    next_is_served(before, ta)?;
+    Ok(Some(format!("{served} clients went on")))
+}
+
+/// As it is at boot.
+fn open_to_all() -> Result<()> {
+    Ok(fs::set_permissions(
+        "/dev/tee0",
+        Permissions::from_mode(0o666),
+    )?)
+}
+
 /// Without a supplicant, which holds the driver.
 fn reload() -> Result<()> {
     let start = Instant::now();
@@ -803,9 +960,5 @@ fn reload() -> Result<()> {
         module(&["insmod", "/lib/modules/optee.ko"])?,
         "it does not load again"
     );
-    fs::set_permissions(
-        "/dev/tee0",
-        std::os::unix::fs::PermissionsExt::from_mode(0o666),
-    )?;
-    Ok(())
+    open_to_all()
 }
