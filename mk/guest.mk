@@ -34,7 +34,7 @@ DISK_ID := 6ad6ce0e-5b3c-4a26-8f2b-3c1f6d0a9e41
 
 # What of Debian's kernel is a module: what it needs to read the disk, in the order of loading, and what systemd and
 # mounting load on any Debian. Our own kernels have it built in.
-DISK_MODULES := crypto/crc32c_generic lib/crc16 fs/mbcache fs/jbd2/jbd2 fs/ext4/ext4 drivers/block/virtio_blk fs/binfmt_misc \
+DISK_MODULES := crypto/crc32c_generic lib/crc16 fs/mbcache fs/jbd2/jbd2 fs/ext4/ext4 drivers/block/virtio_blk drivers/block/loop fs/binfmt_misc \
 	fs/overlayfs/overlay
 $(B)/boot/modules.cpio: $(B)/dl/linux/.done mk/guest.mk
 	@rm -rf $(G)/modules; mkdir -p $(G)/modules/usr/lib/modules/disk $(@D)

@@ -158,6 +158,15 @@ pub fn copy_page(from: usize, to: usize) -> nix::Result<usize> {
     nix::errno::Errno::result(copied).map(|copied| copied as usize)
 }
 
+/// Reads the first page of a file to an address, which may be bad. Linux has the page that is written to in hand while it waits
+/// for the file, if it reads directly.
+pub fn read_page(file: BorrowedFd<'_>, to: usize) -> nix::Result<usize> {
+    let to = std::ptr::with_exposed_provenance_mut::<c_void>(to);
+    // SAFETY: Linux checks the address; nothing in this program refers to it.
+    let read = unsafe { libc::pread(file.as_raw_fd(), to, PAGE, 0) };
+    nix::errno::Errno::result(read).map(|read| read as usize)
+}
+
 /// `struct io_uring_params`.
 #[repr(C)]
 #[derive(Default)]

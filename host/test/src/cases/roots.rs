@@ -10,10 +10,11 @@ use crate::world::{OWNER, Process, ROOT, let_person};
 use anyhow::{Context, Result, anyhow, ensure};
 use client_binding_identity::{Application, Measurement};
 use client_binding_raw::fuse::{self, Server};
-use client_binding_raw::memory::{PAGE, Pin, Window, copy_page};
+use client_binding_raw::memory::{PAGE, Pin, Window, copy_page, read_page};
 use client_binding_raw::program::{DISK, Program, copy, myself};
 use client_binding_raw::{Answer, Login, app, sys};
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::mount::{MsFlags, mount, umount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill};
@@ -22,6 +23,7 @@ use std::fs::{self, File, Permissions};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -96,23 +98,35 @@ pub(super) const CASES: &[Case] = &[
         9043,
         "A page of the copy is written to that process_vm_writev pinned before",
         &[1, 2, 20],
+        |b| written_late(b, by_debugger),
+    )
+    .by_hash(),
+    Case::refusal(
+        9053,
+        "A page of the copy is written to that a direct read pinned before",
+        &[1, 2, 20],
+        |b| written_late(b, by_direct_read),
+    )
+    .by_hash(),
+    Case::refusal(
+        9054,
+        "The client's program is on a disk of the user's, a file behind a loop device",
+        &[1, 2, 20],
         |b| {
-            if !has_fuse()? {
-                return Ok(None);
-            }
-            each(b, &[Login::Application, Login::UserApplication], |seat| {
-                let program = Program::plain()?;
-                ROOT.act()?;
-                chown(&program.0, Some(OWNER.uid), Some(OWNER.uid))?;
-                let measured = app::measure(&myself()?)?;
-                let answers = in_container_with(Some(0), || {
-                    let protect = || match measured {
-                        Measurement::Verity(_) => app::protect(&program.0),
-                        Measurement::File(_) => Ok(()),
+            each(b, &APPLICATIONS, |seat| {
+                let answers = Process::start(|_| {
+                    // On the user's behalf, as a desktop does.
+                    ROOT.act()?;
+                    let Some(disk) = users_disk()? else {
+                        return Ok(None);
                     };
-                    write_late(&program.0, protect, || answers(&seat, &program.0))
+                    let program = disk.join(name(&myself()?)?);
+                    as_owner(&seat, &program).map(Some)
                 })?;
-                refused(b, &seat, answers)
+                match answers.finish()? {
+                    Some(answers) => refused(b, &seat, answers),
+                    None => Ok(()),
+                }
             })
         },
     )
@@ -604,9 +618,73 @@ fn has_fuse() -> Result<bool> {
     Ok(true)
 }
 
+/// Writes a page of a file to an address, when it is there to be read.
+type Writer = fn(&File, usize) -> nix::Result<usize>;
+
+fn by_debugger(source: &File, to: usize) -> nix::Result<usize> {
+    copy_page(Window::look(source.as_fd())?.address(), to)
+}
+
+fn by_direct_read(source: &File, to: usize) -> nix::Result<usize> {
+    fcntl(source, FcntlArg::F_SETFL(OFlag::O_DIRECT))?;
+    read_page(source.as_fd(), to)
+}
+
+/// A copy of the owner's that is written to by that.
+fn written_late(bench: &Bench, writer: Writer) -> Result<Option<String>> {
+    if !has_fuse()? {
+        return Ok(None);
+    }
+    let logins = [Login::Application, Login::UserApplication];
+    each(bench, &logins, |seat| {
+        let program = Program::plain()?;
+        ROOT.act()?;
+        chown(&program.0, Some(OWNER.uid), Some(OWNER.uid))?;
+        let measured = app::measure(&myself()?)?;
+        let answers = in_container_with(Some(0), || {
+            let protect = || match measured {
+                Measurement::Verity(_) => app::protect(&program.0),
+                Measurement::File(_) => Ok(()),
+            };
+            write_late(writer, &program.0, protect, || answers(&seat, &program.0))
+        })?;
+        refused(bench, &seat, answers)
+    })
+}
+
+/// A copy of the clients' disk that belongs to the owner, mounted with nosuid in a mount namespace of our own. Says where,
+/// unless this kernel has no loop devices.
+fn users_disk() -> Result<Option<PathBuf>> {
+    if !Path::new("/dev/loop-control").exists() {
+        return Ok(None);
+    }
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    tmpfs("/tmp")?;
+    let mounts = fs::read_to_string("/proc/mounts")?;
+    let disk = mounts.lines().find_map(|line| {
+        let (device, rest) = line.split_once(' ')?;
+        rest.starts_with(&format!("{DISK} ")).then_some(device)
+    });
+    let (image, on) = (Path::new("/tmp/image"), Path::new("/tmp/disk"));
+    // What was written by way of the file system is on the disk then, and read from there.
+    nix::unistd::sync();
+    fs::write("/proc/sys/vm/drop_caches", "1")?;
+    let disk = File::open(disk.context("no disk")?)?;
+    std::io::copy(&mut &disk, &mut File::create(image)?)?;
+    chown(image, Some(OWNER.uid), Some(OWNER.uid))?;
+    fs::create_dir(on)?;
+    let mounted = Command::new("busybox")
+        .args(["mount", "-t", "ext4", "-o", "loop,nosuid,nodev"])
+        .args([image, on])
+        .status()?;
+    ensure!(mounted.success(), "mount: {mounted}");
+    Ok(Some(on.into()))
+}
+
 /// As root of a container: takes the first page of a file in hand, lets go of the file, does something, lets the file be
 /// used, and only then writes to the page.
 fn write_late<T>(
+    writer: Writer,
     file: &Path,
     meanwhile: impl FnOnce() -> Result<()>,
     used: impl FnOnce() -> Result<T>,
@@ -622,11 +700,11 @@ fn write_late<T>(
     let serving = Process::start(|_| server.serve())?;
     let target = File::options().read(true).write(true).open(file)?;
     let target = (Window::open(target.as_fd())?, target);
-    let source = Window::look(File::open(on.join(fuse::NAME))?.as_fd())?;
-    let (from, to) = (source.address(), target.0.address());
+    let source = File::open(on.join(fuse::NAME))?;
+    let to = target.0.address();
     let used = thread::scope(|scope| {
         // It has the page of the file when it waits for the other.
-        let writer = scope.spawn(move || copy_page(from, to));
+        let writer = scope.spawn(move || writer(&source, to));
         thread::sleep(Duration::from_millis(500));
         drop(target);
         let used = meanwhile().and_then(|()| used());
