@@ -2,6 +2,7 @@
 //! What an operator is told: owners and refusals, by `client_binding.pta`.
 
 use super::Case;
+use super::hostile::send_refused;
 use super::neighbours::through;
 use crate::bench::{Bench, Seat, evict, flavour, opening, visit};
 use crate::world::{CLIENTS, OWNER, Process, ROOT, STRANGER, let_person};
@@ -63,6 +64,12 @@ pub(super) const CASES: &[Case] = &[
         each_kind,
     )
     .bound(),
+    Case::service(
+        10026,
+        "Refusals: each that takes another driver is told as it was",
+        &[13, 16],
+        each_kind_of_message,
+    ),
     Case::service(10022, "Refusals: what is alike is one entry", &[16], alike),
     Case::service(
         10023,
@@ -415,7 +422,6 @@ fn each_kind(bench: &Bench) -> Result<Option<String>> {
     };
     let ta = flavour(Kind::Shared, true);
     let before = pta.counters()?;
-    let known = before.refusals;
     let seat = Seat::owned(ta, Login::User)?;
     let_person(STRANGER, || {
         ensure!(seat.ask().is_denied(), "invoke");
@@ -431,14 +437,40 @@ fn each_kind(bench: &Bench) -> Result<Option<String>> {
         ensure!(visit(person, ta, login)?.is_denied(), "{login:?}");
     }
     ROOT.act()?;
-    let expected = [
-        (Operation::Invoke, Refusal::NotTheClient, abi::Login::USER),
-        (Operation::Cancel, Refusal::NotTheClient, abi::Login::USER),
-        (Operation::Close, Refusal::NotTheClient, abi::Login::USER),
-        (Operation::Open, Refusal::NotTheOwner, abi::Login::USER),
-        (Operation::Open, Refusal::NotTheOwner, abi::Login::GROUP),
-        (Operation::Open, Refusal::Anonymous, abi::Login::PUBLIC),
-    ];
+    let to_user =
+        |operation, refusal, claim| (ta.uuid, operation, refusal, claim, abi::Login::USER);
+    are_told(
+        &pta,
+        before,
+        &[
+            to_user(Operation::Invoke, Refusal::NotTheClient, abi::Login::USER),
+            to_user(Operation::Cancel, Refusal::NotTheClient, abi::Login::USER),
+            to_user(Operation::Close, Refusal::NotTheClient, abi::Login::USER),
+            to_user(Operation::Open, Refusal::NotTheOwner, abi::Login::USER),
+            to_user(Operation::Open, Refusal::NotTheOwner, abi::Login::GROUP),
+            to_user(Operation::Open, Refusal::Anonymous, abi::Login::PUBLIC),
+        ],
+    )
+}
+
+/// No sane driver sends what is refused like so.
+fn each_kind_of_message(bench: &Bench) -> Result<Option<String>> {
+    let Some(pta) = open_pta(bench)? else {
+        return Ok(None);
+    };
+    let before = pta.counters()?;
+    match send_refused(bench)? {
+        Some(refused) => are_told(&pta, before, &refused),
+        None => Ok(None),
+    }
+}
+
+/// What was refused: by which TA, what, why, to whom, and whose it is.
+pub(super) type Refused = (TaUuid, Operation, Refusal, abi::Login, abi::Login);
+
+/// What has been refused since then is that.
+fn are_told(pta: &Pta, before: Counters, expected: &[Refused]) -> Result<Option<String>> {
+    let known = before.refusals;
     let (denials, lost) = pta.denials(known)?;
     ensure!(
         (denials.len(), lost) == (expected.len(), 0),
@@ -446,18 +478,20 @@ fn each_kind(bench: &Bench) -> Result<Option<String>> {
     );
     let mut counters = before;
     let mut time = 0;
-    for (nth, (denial, (operation, refusal, claim))) in denials.iter().zip(expected).enumerate() {
+    for (nth, (denial, &(ta, operation, refusal, claim, owner))) in
+        denials.iter().zip(expected).enumerate()
+    {
         let number = known + 1 + nth as u64;
         let is = Denial {
             first: number,
             last: number,
             first_time: denial.first_time,
             last_time: denial.first_time,
-            ta: uuid(ta.uuid),
+            ta: uuid(ta),
             operation: operation as u32,
             refusal: refusal as u32,
             claim,
-            owner: abi::Login::USER,
+            owner,
         };
         ensure!(
             *denial == is && denial.first_time >= time,

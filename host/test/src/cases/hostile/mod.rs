@@ -11,6 +11,7 @@ mod shape;
 mod world;
 
 use super::Case;
+use super::operator::Refused;
 use crate::bench::Bench;
 use crate::stats::Stats;
 use anyhow::{Context, Result, ensure};
@@ -46,6 +47,14 @@ pub(super) const CASES: &[Case] = cases! {
     refusal 6031 "Who hammers on a session that is being opened" [14] change::opening;
     service 6032 "Who waits for a session whose open fails" [6, 14] change::failing_open;
 };
+
+/// Sends what only a hostile driver does, and says what an operator must be told. Nothing if this driver does not.
+pub(super) fn send_refused(bench: &Bench) -> Result<Option<[Refused; 3]>> {
+    match World::new(bench.stack, bench.full)? {
+        Some(world) => shape::refused(&world).map(Some),
+        None => Ok(None),
+    }
+}
 
 fn run(bench: &Bench, play: fn(&World) -> Result<()>) -> Result<Option<String>> {
     let Some(world) = World::new(bench.stack, bench.full)? else {

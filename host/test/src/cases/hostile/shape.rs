@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Messages whose shape is wrong.
 
+use super::super::operator::Refused;
 use super::world::*;
 use anyhow::{Result, ensure};
 use client_binding_policy::Refusal;
 use client_binding_policy::abi::{
     ClientUuid, Login, OPTEE_MSG_LOGIN_ATTESTED as ATTESTED, OPTEE_MSG_LOGIN_RELEASE as RELEASE,
+    Operation,
 };
 use client_binding_proto::{vault_c, whoami};
 use client_binding_raw::code::TEE_ERROR_BAD_PARAMETERS;
@@ -380,4 +382,33 @@ pub(super) fn unattested(world: &World) -> Result<()> {
         world.release(reply.session)?;
     }
     Ok(())
+}
+
+pub(super) fn refused(world: &World) -> Result<[Refused; 3]> {
+    const UNKNOWN: Login = Login(0x1f);
+    let (s, me) = (world.session, world.owner);
+    let message = Message::open(vault_c::UUID, me.claim(), &[]);
+    world.play(rows! {
+        "malformed" INVOKE(s; me.by(UNKNOWN.0).claim()) => BAD, BAD;
+        "without claim" INVOKE(s; ) => DENIED, REACHED;
+    })?;
+    world.ask("unattested", &message, DENIED)?;
+    let (ta, client) = (whoami::UUID, Login::USER);
+    Ok([
+        (ta, Operation::Invoke, Refusal::Malformed, UNKNOWN, client),
+        (
+            ta,
+            Operation::Invoke,
+            Refusal::ClaimMissing,
+            Login::PUBLIC,
+            client,
+        ),
+        (
+            vault_c::UUID,
+            Operation::Open,
+            Refusal::Unattested,
+            client,
+            Login::PUBLIC,
+        ),
+    ])
 }
