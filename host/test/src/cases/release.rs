@@ -395,20 +395,20 @@ const GOINGS: [Going; 4] = [
     Going::Executes(true),
 ];
 
-fn memory_outlives(bench: &Bench) -> Result<Option<String>> {
-    let ta = flavour(Kind::Shared, bench.stack.opens_bound());
+/// Each of these is left, each way that a client goes. Nothing is, when the holder has let go.
+fn each_way(
+    (ta, login): (&'static Flavour, Login),
+    all_left: &[Left],
+    goings: &[Going],
+    mut then: impl FnMut(&mut Holder) -> Result<()>,
+) -> Result<Option<String>> {
     let before = Stats::open()?.memory()?;
     let mut seen = 0;
-    for left in [Left::Memory, Left::Registered, Left::Mapped] {
-        // Who inherits the descriptor of a user holds it by right.
-        for going in &GOINGS[..3] {
+    for &left in all_left {
+        for &going in goings {
             (|| -> Result<()> {
-                let holder = Holder::of_gone(ta, Login::User, left, *going)?;
-                if bench.stack.has_bound_driver() {
-                    next_opens(STRANGER, ta, Login::User)?;
-                } else {
-                    held(ta)?;
-                }
+                let mut holder = Holder::of_gone(ta, login, left, going)?;
+                then(&mut holder)?;
                 holder.end()?;
                 released(&Stats::open()?, before, ta)
             })()
@@ -416,7 +416,20 @@ fn memory_outlives(bench: &Bench) -> Result<Option<String>> {
             seen += 1;
         }
     }
-    Ok(Some(format!("{seen} ways")))
+    Ok(Some(format!("{seen} ways, the next client is served")))
+}
+
+fn memory_outlives(bench: &Bench) -> Result<Option<String>> {
+    let ta = flavour(Kind::Shared, bench.stack.opens_bound());
+    let memory = [Left::Memory, Left::Registered, Left::Mapped];
+    // Who inherits the descriptor of a user holds it by right.
+    each_way((ta, Login::User), &memory, &GOINGS[..3], |_| {
+        if bench.stack.has_bound_driver() {
+            next_opens(STRANGER, ta, Login::User)
+        } else {
+            held(ta)
+        }
+    })
 }
 
 fn process_ends(bench: &Bench) -> Result<Option<String>> {
@@ -426,39 +439,46 @@ fn process_ends(bench: &Bench) -> Result<Option<String>> {
     let ta = flavour(Kind::Shared, true);
     let stats = Stats::open()?;
     let before = stats.memory()?;
-    let mut seen = 0;
-    for left in [
+    let all = [
         Left::Inherited,
         Left::Sent,
         Left::InFlight,
         Left::Memory,
         Left::Registered,
         Left::Mapped,
-    ] {
-        for going in GOINGS {
-            (|| -> Result<()> {
-                let mut holder = Holder::of_gone(ta, Login::Process, left, going)?;
-                if holder.client.is_none() && seen % 2 == 0 {
-                    // Without anybody who opens something.
-                    let start = Instant::now();
-                    while stats.memory()?.tas > before.tas {
-                        ensure!(start.elapsed() < Duration::from_secs(2), "not released");
-                        thread::sleep(Duration::from_millis(10));
-                    }
-                }
-                next_opens(OWNER, ta, Login::Process)?;
-                if let Some(answer) = holder.ask()? {
-                    let gone = Answer::Kernel(Errno::EINVAL as i32);
-                    ensure!(answer == gone, "the holder: {answer}");
-                }
-                holder.end()?;
-                released(&Stats::open()?, before, ta)
-            })()
-            .with_context(|| format!("{left:?}, {going:?}"))?;
-            seen += 1;
+    ];
+    let mut alone = false;
+    each_way((ta, Login::Process), &all, &GOINGS, |holder| {
+        alone = !alone;
+        if holder.client.is_none() && alone {
+            // Without anybody who opens something.
+            let start = Instant::now();
+            while stats.memory()?.tas > before.tas {
+                ensure!(start.elapsed() < Duration::from_secs(2), "not released");
+                thread::sleep(Duration::from_millis(10));
+            }
         }
-    }
-    Ok(Some(format!("{seen} ways, the next client is served")))
+        next_opens(OWNER, ta, Login::Process)?;
+        if let Some(answer) = holder.ask()? {
+            let gone = Answer::Kernel(Errno::EINVAL as i32);
+            ensure!(answer == gone, "the holder: {answer}");
+        }
+        Ok(())
+    })
+}
+
+/// Another user has a session, and keeps the TA busy with it from when it is told.
+fn busy_stranger(ta: &'static Flavour, millis: u32) -> Result<Process> {
+    let mut busy = Process::start(move |line| {
+        STRANGER.be()?;
+        let seat = Seat::take(ta, Login::User)?;
+        line.go()?;
+        line.wait()?;
+        seat.command(probe::Command::Wait, millis).values()?;
+        Ok(())
+    })?;
+    busy.line.wait()?;
+    Ok(busy)
 }
 
 /// The sessions of a dead process are closed one after another, but for who waits for one. A TA with
@@ -470,15 +490,7 @@ fn not_behind_others(bench: &Bench) -> Result<Option<String>> {
     }
     let (shared, ta) = (flavour(Kind::Shared, false), flavour(Kind::Private, true));
     let before = Stats::open()?.memory()?;
-    let mut busy = Process::start(|line| {
-        STRANGER.be()?;
-        let seat = Seat::take(shared, Login::User)?;
-        line.go()?;
-        line.wait()?;
-        seat.command(probe::Command::Wait, LONG).values()?;
-        Ok(())
-    })?;
-    busy.line.wait()?;
+    let mut busy = busy_stranger(shared, LONG)?;
     let mut client = Process::start(|line| {
         OWNER.be()?;
         let seat = Seat::take(shared, Login::Process)?;
@@ -510,15 +522,7 @@ fn killed_waiting(bench: &Bench) -> Result<Option<String>> {
     }
     let ta = flavour(Kind::Shared, false);
     let before = Stats::open()?.memory()?;
-    let mut busy = Process::start(|line| {
-        STRANGER.be()?;
-        let seat = Seat::take(ta, Login::User)?;
-        line.go()?;
-        line.wait()?;
-        seat.command(probe::Command::Wait, LONG).values()?;
-        Ok(())
-    })?;
-    busy.line.wait()?;
+    let mut busy = busy_stranger(ta, LONG)?;
     let (mut ours, mut theirs) = Line::pair()?;
     let mut client = Process::start(|line| {
         OWNER.be()?;
