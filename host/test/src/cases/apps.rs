@@ -19,18 +19,19 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::ptrace;
+use nix::sys::{prctl, ptrace};
 use nix::unistd::{Pid, geteuid, getpid};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write, stdin};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write, stdin};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 use std::thread;
+use std::time::Duration;
 
 /// Kernels with `CONFIG_CHECKPOINT_RESTORE` have it.
 const LAST_PID: &str = "/proc/sys/kernel/ns_last_pid";
@@ -515,7 +516,48 @@ pub(super) const CASES: &[Case] = &[
         },
     )
     .by_hash(),
+    Case::service(
+        9031,
+        "The name of a process that is refused is no line of the kernel's log",
+        &[20],
+        tell_name,
+    ),
 ];
+
+/// The kernel's log shows what would be a line of its own as `\x0a`, and a backslash as `\x5c`.
+fn tell_name(bench: &Bench) -> Result<Option<String>> {
+    if !bench.verifies() {
+        return Ok(None);
+    }
+    ROOT.act()?;
+    let mut log = File::options()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open("/dev/kmsg")?;
+    log.seek(SeekFrom::End(0))?;
+    // The driver tells no more than ten in five seconds.
+    for _ in 0..20 {
+        let debugged = Process::start(|_| {
+            OWNER.be()?;
+            prctl::set_name(c"a\n<0>forged")?;
+            ptrace::traceme()?;
+            Ok(open(&Tee::connect()?, Login::Application, true))
+        })?;
+        let answer = debugged.finish::<Answer>()?;
+        ensure!(!answer.is_success(), "{answer}");
+        let mut record = [0; 8192];
+        while let Ok(size) = log.read(&mut record) {
+            let record = String::from_utf8_lossy(&record[..size]);
+            if record.contains("forged") {
+                let is_told = record.contains(r"a\x5cn<0>forged[");
+                ensure!(is_told, "{record}");
+                return Ok(None);
+            }
+        }
+        thread::sleep(Duration::from_secs(1));
+    }
+    bail!("the driver has told nothing for 20 seconds")
+}
 
 /// What this program is called from then on: a file with fs-verity, if there is a disk
 /// for that. Returns only if it is, or there is none.

@@ -62,7 +62,7 @@ fn run(bench: &Bench, play: fn(&World) -> Result<()>) -> Result<Option<String>> 
     };
     world.owner_is_served()?;
     // The first to ask it leaves its context, which is kept alive.
-    shape::refused(&world)?;
+    shape::counted(&world)?;
     let mut before = Stats::open()?.snapshot()?;
     play(&world)?;
     world.owner_is_served().context("afterwards")?;

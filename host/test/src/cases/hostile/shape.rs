@@ -114,7 +114,7 @@ pub(super) fn high_bits(world: &World) -> Result<()> {
 }
 
 /// What the core has refused since boot: all opens, and all that was malformed.
-pub(super) fn refused(world: &World) -> Result<[u64; 2]> {
+pub(super) fn counted(world: &World) -> Result<[u64; 2]> {
     if !world.bound {
         return Ok([0; 2]);
     }
@@ -131,7 +131,7 @@ pub(super) fn logins(world: &World) -> Result<()> {
     let numbers = (0..0x20_u32)
         .chain((5..32).flat_map(|bit| [(1 << bit) - 1, 1 << bit, 1 << bit | 1]))
         .chain([TA.0, u32::MAX, !1]);
-    let [mut opens, mut malformed] = refused(world)?;
+    let [mut opens, mut malformed] = counted(world)?;
     for login in numbers.filter(|login| !known.contains(login)) {
         let who = world.owner.by(login);
         let t = ta(whoami::UUID);
@@ -146,7 +146,7 @@ pub(super) fn logins(world: &World) -> Result<()> {
         opens += world.here(2, 0);
         malformed += world.here(6, 0);
     }
-    let now = refused(world)?;
+    let now = counted(world)?;
     ensure!(
         now == [opens, malformed],
         "{now:?} refused opens and malformed claims were counted instead of {opens} and {malformed}"
