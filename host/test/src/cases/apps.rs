@@ -517,7 +517,7 @@ pub(super) const CASES: &[Case] = &[
     )
     .by_hash(),
     Case::service(
-        9031,
+        9018,
         "The name of a process that is refused is no line of the kernel's log",
         &[20],
         tell_name,
