@@ -156,6 +156,13 @@ pub extern "C" fn client_binding_pta_put_instance(
     records.put(&record.to_octets());
 }
 
+/// Where the refusals are kept, for a core that checks its accesses (KASAN): the library is not built to tell it.
+#[no_mangle]
+pub extern "C" fn client_binding_pta_memory(size: &mut usize) -> *const u8 {
+    *size = size_of_val(&DENIALS);
+    (&raw const DENIALS).cast()
+}
+
 /// Whether everything that was put found room.
 #[no_mangle]
 pub extern "C" fn client_binding_pta_result(records: &Records) -> u32 {
