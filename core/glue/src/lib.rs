@@ -146,6 +146,12 @@ pub extern "C" fn client_binding_session_login(session: &Session) -> u32 {
     session.client().login.0
 }
 
+/// Whether the instance has an owner.
+#[no_mangle]
+pub extern "C" fn client_binding_instance_is_owned(instance: &Instance) -> bool {
+    instance.owner().is_some()
+}
+
 /// Login method of the instance's owner, PUBLIC if there is none.
 #[no_mangle]
 pub extern "C" fn client_binding_instance_login(instance: &Instance) -> u32 {
