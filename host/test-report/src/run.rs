@@ -109,14 +109,14 @@ impl Run {
                 Event::Done => done = true,
             }
         }
+        if !(0..=1).contains(&status) || !done {
+            let last = errors.trim_end();
+            run.system
+                .push(format!("the system failed (status {status}): {last}"));
+        }
         if run.name == SWAPPED {
             run.swap();
         } else {
-            if !(0..=1).contains(&status) || !done {
-                let last = errors.trim_end();
-                run.system
-                    .push(format!("the system failed (status {status}): {last}"));
-            }
             run.system
                 .extend(stack.and_then(|stack| run.log_trouble(stack, done, log)));
         }
@@ -141,16 +141,14 @@ impl Run {
     /// The stock stack judged as if it were bound: there every attack must be complained
     /// of, or its case cannot fail at all.
     fn swap(&mut self) {
-        self.results
-            .retain(|result| result.case.proves == Proves::Refusal);
         for result in &mut self.results {
             (result.outcome, result.detail) = match result.outcome {
                 Outcome::Failed => (Outcome::Ok, "complains".into()),
-                Outcome::Skipped => continue,
-                _ => (
+                Outcome::Ok | Outcome::Closed => (
                     Outcome::Failed,
                     "does not notice that nothing is bound".into(),
                 ),
+                Outcome::Skipped | Outcome::Hung | Outcome::Missing => continue,
             };
         }
     }
@@ -305,6 +303,9 @@ mod tests {
     fn on_the_swapped_stack_attacks_must_fail() {
         assert!(judge(SWAPPED, &events(Some(Verdict::Fail)), 1, "").is_empty());
         let troubles = judge(SWAPPED, &events(Some(Verdict::Ok)), 0, "");
-        assert_eq!(troubles.len(), 1, "{troubles:?}");
+        assert_eq!(troubles.len(), 2, "{troubles:?}");
+        let troubles = judge(SWAPPED, &events(None), 124, "");
+        assert!(troubles[0].contains("HUNG") && troubles[1].contains("MISSING"));
+        assert!(troubles[2].contains("status 124"));
     }
 }

@@ -12,7 +12,7 @@ mod supplicant;
 mod world;
 
 use clap::{Parser, ValueEnum};
-use client_binding_test::Stack;
+use client_binding_test::{Proves, Stack};
 use std::process::ExitCode;
 
 /// Attacks every rule of client binding, injects faults, and looks for leaks
@@ -26,6 +26,9 @@ struct Args {
     /// Only cases with this number, with this rule (B11), or with this text in their
     /// name; the first digit of a number and x for the others takes a whole chapter (2xxx)
     filters: Vec<String>,
+    /// Of these only the attacks: what a bound stack refuses
+    #[arg(long)]
+    attacks: bool,
     /// Print the cases instead of running them
     #[arg(long)]
     list: bool,
@@ -83,7 +86,8 @@ fn main() -> ExitCode {
     if let Some(number) = args.play_as_plain_program {
         return cases::play_as_plain_program(number, args.expect);
     }
-    let chosen = cases::choose(&args.filters);
+    let mut chosen = cases::choose(&args.filters);
+    chosen.retain(|case| !args.attacks || case.proves == Proves::Refusal);
     if chosen.is_empty() {
         eprintln!("binding-test: no case is meant by that: see --list");
         return ExitCode::from(2);
