@@ -131,6 +131,7 @@ pub(super) const CASES: &[Case] = &[
                     ("linked", Application::AnyCode as fn(_) -> _),
                     ("static", Application::OwnCode),
                     ("static-pie", Application::OwnCode),
+                    ("musl", Application::OwnCode),
                 ] {
                     let program = PathBuf::from(format!("/usr/bin/client-{how}"));
                     let expected = Principal::Application(known(app::measure(&program)?));
