@@ -238,7 +238,8 @@ pub(super) const CASES: &[Case] = &[
         &[6, 9],
         open_beside_strangers,
     )
-    .bound(),
+    .bound()
+    .within(240),
     Case::service(
         8044,
         "Statistics of TAs wait for nobody who uses one",
