@@ -2,7 +2,8 @@
 # Linux: Debian's kernel as it is, and tee.ko and optee.ko built as modules for it, without and with the series.
 
 linux_OWN := $(LINUX_SRC)
-linux_SERIES := $(sort $(wildcard host/linux/patches/linux-$(LINUX_SERIES)/*.patch))
+linux_SERIES := $(call series,linux,host/linux/patches/linux-$(LINUX_SERIES))
+$(eval $(call series-rules,linux,host/linux/patches/linux-$(LINUX_SERIES),host/linux/drivers))
 $(eval $(call tree-rules,linux))
 
 # The exact version is known once the packages are there, hence the shell.

@@ -20,6 +20,24 @@ all: boot-files
 $(B)/versions: FORCE
 	@cmp -s mk/versions.mk $@ || cp mk/versions.mk $@
 
+# What a crate is made of.
+cargo-sources = $(shell find $(1) Cargo.toml Cargo.lock -name '*.rs' -o -name '*.[ch]' -o -name '*.mk' -o -name Makefile -o -name 'Cargo.*')
+
+# The series as they are applied: patches whole, with the files that they bring. series,KIND,FOLDER: those patches, which are
+# FOLDER's in the repository; series-rules,KIND,FOLDER,FILES: how they come about.
+$(B)/xtask: $(call cargo-sources,xtask)
+	@$(STEP) xtask cargo build --locked --release --target-dir $(B)/target -p xtask
+	@cp $(B)/target/release/xtask $@
+series = $(patsubst $(2)/%,$(B)/series/$(1)/%,$(sort $(shell find $(2) -name '*.patch')))
+define series-rules
+$(B)/series/$(1)/.exported: $(B)/xtask bases.toml $(shell find $(2) $(3) -type f) $(B)/src/$(1).series
+	@rm -rf $$(@D)
+	@$(B)/xtask series export $(1) $$(@D)
+	@touch $$@
+$($(1)_SERIES): $(B)/series/$(1)/.exported
+	@:
+endef
+
 # tree-rules,KIND: the rules of a foreign tree's source. $(KIND_OWN) is not empty when the user gave a tree of their own; such
 # a tree is looked through at each run.
 define tree-rules

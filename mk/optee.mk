@@ -3,7 +3,8 @@
 # base's own, refactoring, the binding, its options. The first two parts are not behind CFG_CLIENT_BINDING.
 
 optee_OWN := $(OPTEE_OS_SRC)
-optee_SERIES := $(sort $(wildcard core/patches/optee_os-$(OPTEE_VERSION)/*/*.patch))
+optee_SERIES := $(call series,optee,core/patches/optee_os-$(OPTEE_VERSION))
+$(eval $(call series-rules,optee,core/patches/optee_os-$(OPTEE_VERSION),core/optee))
 $(eval $(call tree-rules,optee))
 
 # The signing scripts import a module of OpenSSL's that Debian's build has not.

@@ -4,7 +4,6 @@
 export CARGO_HOME := $(B)/cargo
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER := aarch64-linux-gnu-gcc
 GUEST_TARGET := aarch64-unknown-linux-gnu
-cargo-sources = $(shell find $(1) Cargo.toml Cargo.lock -name '*.rs' -o -name '*.[ch]' -o -name '*.mk' -o -name Makefile -o -name 'Cargo.*')
 
 # The bench counts libteec's instructions. optee-teec looks for libteec in one folder only, Debian's is in another.
 check-clippy-clients: export OPTEE_CLIENT_EXPORT := $(B)/libteec

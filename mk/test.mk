@@ -2,7 +2,7 @@
 # make test: each check is a goal check-NAME; scripts/run-checks runs them all and counts.
 
 CHECKS := build format clippy clippy-clients clippy-tas clippy-glue host-tests coverage unsafe shell glue \
-	linux-style linux-series optee-style optee-series optee-off mutants teec-series clients rng demo mixes suite quota reset xtest bench
+	series-tool linux-style linux-series optee-style optee-series optee-off mutants teec-series clients rng demo mixes suite quota reset xtest bench
 T := $(B)/test
 .PHONY: test $(CHECKS:%=check-%)
 test:
@@ -44,10 +44,10 @@ check-shell:
 # Style, as each project's own checker sees it; it reads its rules from the folder it is started in. There is no history to
 # look up commits in.
 CHECKPATCH := perl $(B)/src/linux-stock/scripts/checkpatch.pl
-check-linux-style: $(B)/src/linux-stock/.stamp
-	cd $(B)/src/linux-stock && $(CHECKPATCH) --no-tree --strict --no-summary --ignore=FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID $(linux_SERIES:%=/src/%)
-check-optee-style: $(B)/src/optee-stock/.stamp $(B)/src/linux-stock/.stamp
-	cd $(B)/src/optee-stock && $(CHECKPATCH) --typedefsfile typedefs.checkpatch --no-summary $(optee_SERIES:%=/src/%)
+check-linux-style: $(B)/src/linux-stock/.stamp $(linux_SERIES)
+	cd $(B)/src/linux-stock && $(CHECKPATCH) --no-tree --strict --no-summary --ignore=FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID $(linux_SERIES)
+check-optee-style: $(B)/src/optee-stock/.stamp $(B)/src/linux-stock/.stamp $(optee_SERIES)
+	cd $(B)/src/optee-stock && $(CHECKPATCH) --typedefsfile typedefs.checkpatch --no-summary $(optee_SERIES)
 
 # The series, patch by patch. What was checked once is not checked again until something changes.
 check-linux-series: $(T)/.linux-series
@@ -62,6 +62,13 @@ check-optee-off: $(T)/.optee-off
 $(T)/.optee-off: $(B)/src/optee-bound/.checked scripts/check-series mk/optee.mk
 	scripts/check-series optee-off $(B)/src/optee-stock $(T)/optee-off $(optee_SERIES)
 	@touch $@
+
+# What stands in the repository is what comes back from a git tree, to the byte.
+check-series-tool: $(B)/xtask $(B)/src/linux-stock/.stamp $(B)/src/optee-stock/.stamp
+	@rm -rf $(T)/series; mkdir -p $(T)/series
+	@for name in optee linux; do \
+		$(B)/xtask series checkout $$name $(T)/series/$$name --base $(B)/src/$$name-stock && \
+		$(B)/xtask series save --check $$name $(T)/series/$$name || exit; done
 
 # The crate is among what cargo fetched.
 teec_SERIES := $(sort $(wildcard host/teec/patches/optee-teec-*/*.patch))

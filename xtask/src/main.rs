@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What this repository does with itself.
+
+#![forbid(unsafe_code)]
+
+mod git;
+mod patch;
+mod series;
+
+use clap::{Parser, Subcommand};
+use series::Series;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Works on the patch series of this repository
+///
+/// Exit status: 0 done, 1 it could not be done and why, 2 that is no command.
+#[derive(Parser)]
+#[command(name = "cargo xtask", version)]
+struct Args {
+    #[command(subcommand)]
+    topic: Topic,
+}
+
+#[derive(Subcommand)]
+enum Topic {
+    /// The series that are listed in bases.toml
+    Series {
+        #[command(subcommand)]
+        action: Action,
+    },
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Write the patches as they can be sent or given to git am: whole, with the files they bring
+    Export {
+        /// Which series
+        name: String,
+        /// A folder, empty or not there yet; parts become folders in it
+        to: PathBuf,
+    },
+    /// Lay out a git tree with a commit for each patch, on a commit "base" of the tree without them
+    Checkout {
+        /// Which series
+        name: String,
+        /// A folder that does not exist yet
+        to: PathBuf,
+        /// The tree without the series
+        #[arg(long, value_name = "FOLDER")]
+        base: Option<PathBuf>,
+    },
+    /// Write the commits since "base" back as patches and files
+    ///
+    /// A patch stays in the part of the one with its subject; a new subject goes with the commit before it.
+    Save {
+        /// Which series
+        name: String,
+        /// The tree that checkout or rebase made
+        from: PathBuf,
+        /// Write nothing, fail if something would change
+        #[arg(long)]
+        check: bool,
+    },
+    /// Move the commits of a tree that checkout made onto another tree, and say what conflicts
+    Rebase {
+        /// Which series
+        name: String,
+        /// The tree that checkout made
+        tree: PathBuf,
+        /// The other tree without the series
+        onto: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let Topic::Series { action } = Args::parse().topic;
+    match run(&action) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(action: &Action) -> anyhow::Result<()> {
+    match action {
+        Action::Export { name, to } => Series::named(name)?.export(to),
+        Action::Checkout { name, to, base } => Series::named(name)?.checkout(to, base.as_deref()),
+        Action::Save { name, from, check } => Series::named(name)?.save(from, *check),
+        Action::Rebase { name, tree, onto } => Series::named(name)?.rebase(tree, onto),
+    }
+}

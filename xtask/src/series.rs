@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! A series: patches in the folders of its parts, and the files that single patches bring.
+
+use crate::git;
+use crate::patch::Patch;
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What bases.toml says.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bases {
+    series: BTreeMap<String, Series>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Series {
+    #[serde(skip)]
+    name: String,
+    patches: PathBuf,
+    files: PathBuf,
+    number: bool,
+}
+
+/// A patch and where it stands below the folder of patches.
+struct Placed {
+    at: PathBuf,
+    patch: Patch,
+}
+
+/// The commit below the series.
+const BASE: &str = "base";
+
+impl Series {
+    /// Reads bases.toml. From here on, the top of the repository is where we are.
+    pub(crate) fn named(name: &str) -> Result<Self> {
+        let text = fs::read_to_string(top().join("bases.toml")).context("bases.toml")?;
+        let bases: Bases = toml::from_str(&text).context("bases.toml")?;
+        let known: Vec<_> = bases.series.keys().cloned().collect();
+        let found = bases.series.into_iter().find(|(key, _)| key == name);
+        let (name, series) =
+            found.with_context(|| format!("{name:?} is none of {}", known.join(", ")))?;
+        Ok(Self {
+            name,
+            patches: top().join(series.patches),
+            files: top().join(series.files),
+            number: series.number,
+        })
+    }
+
+    /// All of them in their order, as they stand in the repository.
+    fn read(&self) -> Result<Vec<Placed>> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.patches.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path
+                    .extension()
+                    .is_some_and(|extension| extension == "patch")
+                {
+                    found.push(path);
+                }
+            }
+        }
+        found.sort();
+        let placed = found.into_iter().map(|path| {
+            let read = || Patch::parse(&fs::read_to_string(&path)?);
+            let patch = read().with_context(|| path.display().to_string())?;
+            let at = path.strip_prefix(&self.patches)?.to_owned();
+            Ok(Placed { at, patch })
+        });
+        placed.collect()
+    }
+
+    /// All of them in their order, whole.
+    fn whole(&self) -> Result<Vec<Placed>> {
+        let mut placed = self.read()?;
+        let mut taken = BTreeSet::new();
+        for Placed { at, patch } in &mut placed {
+            let missing: Vec<_> = patch.missing().map(str::to_owned).collect();
+            for path in missing {
+                let file = self.files.join(&path);
+                let whole = fs::read_to_string(&file)
+                    .map_err(anyhow::Error::from)
+                    .and_then(|content| {
+                        patch.insert(&path, &content, &git::blob(content.as_bytes())?)
+                    });
+                whole.with_context(|| {
+                    format!("{}, which {} brings", file.display(), at.display())
+                })?;
+                ensure!(taken.insert(path), "{} is brought twice", file.display());
+            }
+        }
+        Ok(placed)
+    }
+
+    pub(crate) fn export(&self, to: &Path) -> Result<()> {
+        let placed = self.whole()?;
+        let is_empty = fs::read_dir(to).map_or(true, |mut entries| entries.next().is_none());
+        ensure!(is_empty, "{} is not empty", to.display());
+        for Placed { at, patch } in placed {
+            write(&to.join(at), &patch.text())?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn checkout(&self, to: &Path, base: Option<&Path>) -> Result<()> {
+        let built = top().join(format!("build/src/{}-stock", self.name));
+        let base = base.unwrap_or(&built);
+        ensure!(
+            base.is_dir(),
+            "no folder {}: run make once, or name one with --base",
+            base.display()
+        );
+        ensure!(!to.exists(), "{} is there already", to.display());
+        let patches = tempfile::tempdir()?;
+        self.export(patches.path())?;
+        fs::create_dir_all(to).with_context(|| to.display().to_string())?;
+        git::run(to, &["init", "--quiet", "--initial-branch=series"])?;
+        let base = git::import(to, base, "The tree without the series")?;
+        git::run(to, &["tag", BASE, &base])?;
+        git::run(to, &["reset", "--quiet", "--hard", BASE])?;
+        let patches = self
+            .read()?
+            .iter()
+            .map(|placed| patches.path().join(&placed.at))
+            .collect::<Vec<_>>();
+        let mut args: Vec<PathBuf> = [
+            "am",
+            "--quiet",
+            "--keep-cr",
+            "--committer-date-is-author-date",
+        ]
+        .map(PathBuf::from)
+        .into();
+        args.extend(patches);
+        git::run(to, &args)
+    }
+
+    pub(crate) fn save(&self, from: &Path, check: bool) -> Result<()> {
+        let old = self.read()?;
+        let mut placed = self.format(from, &old)?;
+        let files = take_out(&mut placed).into_iter();
+        let files = files.map(|(path, content)| (self.files.join(path), content));
+        let patches = placed.iter();
+        let patches = patches.map(|placed| (self.patches.join(&placed.at), placed.patch.text()));
+        let new: BTreeMap<_, _> = files.chain(patches).collect();
+
+        let mut changes = 0;
+        for (path, text) in &new {
+            if fs::read_to_string(path).is_ok_and(|old| old == *text) {
+                continue;
+            }
+            println!("{}", shown(path));
+            changes += 1;
+            if !check {
+                write(path, text)?;
+            }
+        }
+        for Placed { at, patch } in &old {
+            let files = patch.missing().map(|path| self.files.join(path));
+            let gone = files.chain([self.patches.join(at)]);
+            for path in gone.filter(|path| !new.contains_key(path)) {
+                println!("{}: gone", shown(&path));
+                changes += 1;
+                if !check {
+                    fs::remove_file(&path).with_context(|| path.display().to_string())?;
+                }
+            }
+        }
+        ensure!(!check || changes == 0, "{changes} files would change");
+        Ok(())
+    }
+
+    /// The commits since the base as patches, each in the part where it was, or is now.
+    fn format(&self, from: &Path, old: &[Placed]) -> Result<Vec<Placed>> {
+        let written = tempfile::tempdir()?;
+        let numbered = match self.number {
+            true => "--numbered",
+            false => "--no-numbered",
+        };
+        let to = format!("--output-directory={}", written.path().display());
+        let range = format!("{BASE}..HEAD");
+        git::run(from, &["diff", "--quiet", "HEAD"])
+            .context("there are changes that are not committed")?;
+        let format = [
+            "format-patch",
+            "--quiet",
+            "--zero-commit",
+            "--no-signature",
+            "--no-renames",
+            "--no-ext-diff",
+            "--diff-algorithm=myers",
+            numbered,
+            &to,
+            &range,
+        ];
+        git::run(from, &format)?;
+        let names = fs::read_dir(written.path())?.map(|entry| Ok(entry?.file_name()));
+        let mut names = names.collect::<Result<Vec<_>>>()?;
+        names.sort();
+        ensure!(!names.is_empty(), "no commit since {BASE:?}");
+
+        let part = |placed: &Placed| placed.at.parent().map(Path::to_owned).unwrap_or_default();
+        let mut parts = BTreeMap::new();
+        for placed in old {
+            parts.insert(placed.patch.subject()?, part(placed));
+        }
+        let mut here = old.first().map(part).unwrap_or_default();
+        let mut placed = Vec::new();
+        for name in names {
+            let patch = Patch::parse(&fs::read_to_string(written.path().join(&name))?)?;
+            if let Some(known) = parts.get(&patch.subject()?) {
+                here.clone_from(known);
+            }
+            let at = here.join(name);
+            placed.push(Placed { at, patch });
+        }
+        Ok(placed)
+    }
+
+    pub(crate) fn rebase(&self, tree: &Path, onto: &Path) -> Result<()> {
+        ensure!(onto.is_dir(), "no folder {}", onto.display());
+        ensure!(
+            tree.join(".git").is_dir(),
+            "{} is no tree that checkout made",
+            tree.display()
+        );
+        let other = git::import(tree, onto, "Another tree without the series")?;
+        let old = format!("{BASE}^{{commit}}");
+        git::run(tree, &["tag", "--force", "old-base", &old])?;
+        git::run(tree, &["tag", "--force", BASE, &other])?;
+        let result = git::run(
+            tree,
+            &[
+                "rebase",
+                "--quiet",
+                "--committer-date-is-author-date",
+                "--onto",
+                BASE,
+                "old-base",
+            ],
+        );
+        if let Err(error) = result {
+            bail!(
+                "{error:#}\n{} is in the middle of it: mend what conflicts there, git add it, git rebase --continue, \
+                 and save {} when that is through",
+                tree.display(),
+                self.name
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Takes those new files out of the patches that no other patch touches.
+fn take_out(placed: &mut [Placed]) -> Vec<(String, String)> {
+    let mut touched: BTreeMap<String, usize> = BTreeMap::new();
+    for change in placed.iter().flat_map(|placed| placed.patch.changes()) {
+        *touched.entry(change.path.clone()).or_default() += 1;
+    }
+    let mut files = Vec::new();
+    for Placed { patch, .. } in placed {
+        let new = patch.changes().iter().filter(|change| change.is_new());
+        let alone: Vec<_> = new
+            .map(|change| change.path.clone())
+            .filter(|path| touched.get(path) == Some(&1))
+            .collect();
+        for path in alone {
+            if let Some(content) = patch.remove(&path) {
+                files.push((path, content));
+            }
+        }
+    }
+    files
+}
+
+/// The top of the repository.
+fn top() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+fn shown(path: &Path) -> String {
+    path.strip_prefix(top())
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
+    fs::write(path, text).with_context(|| path.display().to_string())
+}
