@@ -541,8 +541,13 @@ pub fn pretend_to_execute(file: BorrowedFd<'_>) -> anyhow::Result<()> {
     let of_executable = |line: &&str| line.ends_with(&format!(" {}", executable.display()));
     let maps: Vec<_> = maps.lines().filter(of_executable).map(mapping).collect();
     // What is mapped cannot be exchanged.
+    let here = pretend_to_execute as fn(_) -> _ as usize;
     for map in maps {
-        let (start, size, protection) = map.ok_or(nix::Error::EINVAL)?;
+        let (start, size, mut protection) = map.ok_or(nix::Error::EINVAL)?;
+        // Of an executable that has an interpreter nothing runs.
+        if !(start.addr().get()..start.addr().get() + size.get()).contains(&here) {
+            protection.remove(ProtFlags::PROT_EXEC);
+        }
         replace_by_copy(start, size, protection)?;
     }
     let stat = std::fs::read_to_string("/proc/self/stat")?;

@@ -2,6 +2,7 @@
 //! Applications and processes: what else of the same user is somebody else.
 
 use super::Case;
+use super::code::interpreted;
 use super::travel::{close_in_program, in_namespace, in_program, invoke_in_program};
 use crate::bench::{Bench, Seat, ask, flavour, visit};
 use crate::world::{CLIENTS, MEMBER, OWNER, Person, Process, ROOT, STRANGER, let_person};
@@ -218,6 +219,25 @@ pub(super) const CASES: &[Case] = &[
                 agent.interpret(&other.0, &myself()?)?;
                 agent.take(seat)?;
                 agent.pretend(None)?;
+                Ok(agent)
+            })
+        },
+    )
+    .by_hash(),
+    Case::refusal(
+        9019,
+        "Another program that the client's interprets hands it to prctl and invokes",
+        &[1, 2, 21],
+        |b| {
+            if !Path::new(LAST_PID).exists() {
+                return Ok(None);
+            }
+            // Exec maps the client's code, and that is what runs.
+            let other = Program::plain()?;
+            interpreted(&other, &myself()?)?;
+            attack_as_client(b, |seat| {
+                let mut agent = Agent::with(&other.0, seat)?;
+                agent.pretend(Some(myself()?))?;
                 Ok(agent)
             })
         },

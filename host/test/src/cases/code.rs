@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::sys::ptrace;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
@@ -107,7 +107,13 @@ pub(super) const CASES: &[Case] = &[
         "A program that asks for an interpreter is one that has code of others",
         &[1, 21],
         |b| {
-            let program = interpreted()?;
+            let program = Program::plain()?;
+            interpreted(&program, &program.0)?;
+            if let Measurement::Verity(_) = app::measure(&myself()?)? {
+                ROOT.act()?;
+                app::protect(&program.0)?;
+                OWNER.act()?;
+            }
             let measured = app::measure(&program.0)?;
             each(b, &APPLICATIONS, |seat| {
                 let mut agent = Agent::start(&program.0, OWNER)?;
@@ -289,12 +295,11 @@ fn segments(octets: &[u8]) -> Result<impl Iterator<Item = (usize, u32)>> {
     Ok(entries?.into_iter())
 }
 
-/// A copy of this program that is its own interpreter: the kernel maps it twice, and nothing else.
-fn interpreted() -> Result<Program> {
-    let program = Program::plain()?;
+/// A copy of this program becomes one that asks for an interpreter. If that is a copy, too, it works.
+pub(super) fn interpreted(program: &Program, by: &Path) -> Result<()> {
     ROOT.act()?;
     let mut octets = fs::read(&program.0)?;
-    let name = format!("{}\0", program.0.display());
+    let name = format!("{}\0", by.display());
     let note = segments(&octets)?.find(|&(_, kind)| kind == PT_NOTE);
     let (note, _) = note.context("no segment with a note")?;
     let (offset, size) = (octets.len() as u64, name.len() as u64);
@@ -303,9 +308,5 @@ fn interpreted() -> Result<Program> {
     octets[note + 8..note + 16].copy_from_slice(&offset.to_le_bytes());
     octets[note + 32..note + 40].copy_from_slice(&size.to_le_bytes());
     fs::write(&program.0, octets)?;
-    if let Measurement::Verity(_) = app::measure(&myself()?)? {
-        app::protect(&program.0)?;
-    }
-    OWNER.act()?;
-    Ok(program)
+    OWNER.act()
 }
