@@ -2,8 +2,7 @@
 # Linux: Debian's kernel as it is, and tee.ko and optee.ko built as modules for it, without and with the series.
 
 linux_OWN := $(LINUX_SRC)
-linux_SERIES := $(call series,linux,host/linux/patches/linux-$(LINUX_SERIES))
-$(eval $(call series-rules,linux,host/linux/patches/linux-$(LINUX_SERIES),host/linux/drivers))
+$(eval $(call series-rules,linux,$(LINUX_SERIES_PATCHES),$(LINUX_SERIES_FILES)))
 $(eval $(call tree-rules,linux))
 
 # The exact version is known once the packages are there, hence the shell.

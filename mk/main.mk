@@ -2,9 +2,6 @@
 # The build, as it runs inside the build root (see scripts/in-root): the repository is /src, everything made is /build.
 # Each rule leaves a file that moves only when its content may have changed, so a second run has nothing to do.
 
-include mk/versions.mk
-export SOURCE_DATE_EPOCH
-
 B := /build
 STEP := scripts/step
 JOBS := $(shell nproc)
@@ -16,32 +13,35 @@ SHELL := /bin/bash
 .PHONY: all FORCE
 all: boot-files
 
-# What was fetched stays until a version changes, not until a checkout touches the file.
-$(B)/versions: FORCE
-	@cmp -s mk/versions.mk $@ || cp mk/versions.mk $@
-
 # What a crate is made of.
 cargo-sources = $(shell find $(1) Cargo.toml Cargo.lock -name '*.rs' -o -name '*.[ch]' -o -name '*.mk' -o -name Makefile -o -name 'Cargo.*')
 
-# The series as they are applied: patches whole, with the files that they bring. series,KIND,FOLDER: those patches, which are
-# FOLDER's in the repository; series-rules,KIND,FOLDER,FILES: how they come about.
 $(B)/xtask: $(call cargo-sources,xtask)
 	@$(STEP) xtask cargo build --locked --release --target-dir $(B)/target -p xtask
 	@cp $(B)/target/release/xtask $@
-series = $(patsubst $(2)/%,$(B)/series/$(1)/%,$(sort $(shell find $(2) -name '*.patch')))
+
+# What bases.toml says about the foreign trees. It moves when that changes, and what was fetched stays until then.
+$(B)/variables.mk: $(B)/xtask bases.toml
+	@$(B)/xtask variables >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+include $(B)/variables.mk
+export SOURCE_DATE_EPOCH
+
+# The series as they are applied: patches whole, with the files that they bring. series-rules,KIND: how they come about.
 define series-rules
-$(B)/series/$(1)/.exported: $(B)/xtask bases.toml $(shell find $(2) $(3) -type f) $(B)/src/$(1).series
+$(1)_SERIES := $(patsubst $(2)/%,$(B)/series/$(1)/%,$(sort $(if $(2),$(shell find $(2) -name '*.patch'))))
+$(B)/series/$(1)/.exported: $(B)/xtask bases.toml $(if $(2),$(shell find $(2) $(3) -type f)) $(B)/src/$(1).series
 	@rm -rf $$(@D)
 	@$(B)/xtask series export $(1) $$(@D)
 	@touch $$@
-$($(1)_SERIES): $(B)/series/$(1)/.exported
+$$($(1)_SERIES): $(B)/series/$(1)/.exported
 	@:
 endef
 
 # tree-rules,KIND: the rules of a foreign tree's source. $(KIND_OWN) is not empty when the user gave a tree of their own; such
 # a tree is looked through at each run.
 define tree-rules
-$(B)/dl/$(1)/.done: $(B)/versions
+$(B)/dl/$(1)/.done: $(B)/variables.mk
 	@$(STEP) $(1)-fetch scripts/fetch $(1) $$(@D)
 	@touch $$@
 

@@ -3,8 +3,7 @@
 # base's own, refactoring, the binding, its options. The first two parts are not behind CFG_CLIENT_BINDING.
 
 optee_OWN := $(OPTEE_OS_SRC)
-optee_SERIES := $(call series,optee,core/patches/optee_os-$(OPTEE_VERSION))
-$(eval $(call series-rules,optee,core/patches/optee_os-$(OPTEE_VERSION),core/optee))
+$(eval $(call series-rules,optee,$(OPTEE_SERIES_PATCHES),$(OPTEE_SERIES_FILES)))
 $(eval $(call tree-rules,optee))
 
 # The signing scripts import a module of OpenSSL's that Debian's build has not.

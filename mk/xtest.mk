@@ -2,7 +2,7 @@
 # Upstream's own suite, xtest, on our systems: what is put over the guest, and the program that compares the runs.
 
 XTEST := $(B)/xtest
-$(B)/dl/xtest/.done: $(B)/versions
+$(B)/dl/xtest/.done: $(B)/variables.mk
 	@$(STEP) xtest-fetch scripts/fetch xtest $(@D)
 	@touch $@
 

@@ -13,9 +13,9 @@ die() {
 	exit 1
 }
 
-# version NAME: a value of mk/versions.mk
+# version NAME: a value of bases.toml, once make has brought them into that shape
 version() {
-	sed -n "s/^$1 *= *//p" "$TOP/mk/versions.mk"
+	sed -n "s/^$1 = //p" "$BUILD/variables.mk"
 }
 
 # cores, kernels: the names of all that can be booted

@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bases;
 mod git;
 mod patch;
 mod series;
@@ -12,7 +13,7 @@ use series::Series;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Works on the patch series of this repository
+/// Works on the foreign trees of this repository and on their patch series
 ///
 /// Exit status: 0 done, 1 it could not be done and why, 2 that is no command.
 #[derive(Parser)]
@@ -24,7 +25,9 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Topic {
-    /// The series that are listed in bases.toml
+    /// Print what bases.toml says, for make and scripts
+    Variables,
+    /// The series that bases.toml names, by their tree: optee or linux
     Series {
         #[command(subcommand)]
         action: Action,
@@ -74,8 +77,7 @@ enum Action {
 }
 
 fn main() -> ExitCode {
-    let Topic::Series { action } = Args::parse().topic;
-    match run(&action) {
+    match run(&Args::parse().topic) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("xtask: {error:#}");
@@ -84,7 +86,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(action: &Action) -> anyhow::Result<()> {
+fn run(topic: &Topic) -> anyhow::Result<()> {
+    let action = match topic {
+        Topic::Variables => {
+            print!("{}", bases::variables()?);
+            return Ok(());
+        }
+        Topic::Series { action } => action,
+    };
     match action {
         Action::Export { name, to } => Series::named(name)?.export(to),
         Action::Checkout { name, to, base } => Series::named(name)?.checkout(to, base.as_deref()),

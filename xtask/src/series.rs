@@ -1,29 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! A series: patches in the folders of its parts, and the files that single patches bring.
 
+use crate::bases::{self, Spec, top};
 use crate::git;
 use crate::patch::Patch;
 use anyhow::{Context, Result, bail, ensure};
-use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What bases.toml says.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Bases {
-    series: BTreeMap<String, Series>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Series {
-    #[serde(skip)]
     name: String,
-    patches: PathBuf,
-    files: PathBuf,
-    number: bool,
+    spec: Spec,
 }
 
 /// A patch and where it stands below the folder of patches.
@@ -36,26 +24,18 @@ struct Placed {
 const BASE: &str = "base";
 
 impl Series {
-    /// Reads bases.toml. From here on, the top of the repository is where we are.
     pub(crate) fn named(name: &str) -> Result<Self> {
-        let text = fs::read_to_string(top().join("bases.toml")).context("bases.toml")?;
-        let bases: Bases = toml::from_str(&text).context("bases.toml")?;
-        let known: Vec<_> = bases.series.keys().cloned().collect();
-        let found = bases.series.into_iter().find(|(key, _)| key == name);
-        let (name, series) =
-            found.with_context(|| format!("{name:?} is none of {}", known.join(", ")))?;
-        Ok(Self {
-            name,
-            patches: top().join(series.patches),
-            files: top().join(series.files),
-            number: series.number,
-        })
+        let mut spec = bases::series(name)?;
+        spec.patches = top().join(spec.patches);
+        spec.files = top().join(spec.files);
+        let name = name.into();
+        Ok(Self { name, spec })
     }
 
     /// All of them in their order, as they stand in the repository.
     fn read(&self) -> Result<Vec<Placed>> {
         let mut found = Vec::new();
-        let mut folders = vec![self.patches.clone()];
+        let mut folders = vec![self.spec.patches.clone()];
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
                 let path = entry?.path();
@@ -73,7 +53,7 @@ impl Series {
         let placed = found.into_iter().map(|path| {
             let read = || Patch::parse(&fs::read_to_string(&path)?);
             let patch = read().with_context(|| path.display().to_string())?;
-            let at = path.strip_prefix(&self.patches)?.to_owned();
+            let at = path.strip_prefix(&self.spec.patches)?.to_owned();
             Ok(Placed { at, patch })
         });
         placed.collect()
@@ -86,7 +66,7 @@ impl Series {
         for Placed { at, patch } in &mut placed {
             let missing: Vec<_> = patch.missing().map(str::to_owned).collect();
             for path in missing {
-                let file = self.files.join(&path);
+                let file = self.spec.files.join(&path);
                 let whole = fs::read_to_string(&file)
                     .map_err(anyhow::Error::from)
                     .and_then(|content| {
@@ -148,9 +128,10 @@ impl Series {
         let old = self.read()?;
         let mut placed = self.format(from, &old)?;
         let files = take_out(&mut placed).into_iter();
-        let files = files.map(|(path, content)| (self.files.join(path), content));
+        let files = files.map(|(path, content)| (self.spec.files.join(path), content));
         let patches = placed.iter();
-        let patches = patches.map(|placed| (self.patches.join(&placed.at), placed.patch.text()));
+        let patches =
+            patches.map(|placed| (self.spec.patches.join(&placed.at), placed.patch.text()));
         let new: BTreeMap<_, _> = files.chain(patches).collect();
 
         let mut changes = 0;
@@ -165,8 +146,8 @@ impl Series {
             }
         }
         for Placed { at, patch } in &old {
-            let files = patch.missing().map(|path| self.files.join(path));
-            let gone = files.chain([self.patches.join(at)]);
+            let files = patch.missing().map(|path| self.spec.files.join(path));
+            let gone = files.chain([self.spec.patches.join(at)]);
             for path in gone.filter(|path| !new.contains_key(path)) {
                 println!("{}: gone", shown(&path));
                 changes += 1;
@@ -182,7 +163,7 @@ impl Series {
     /// The commits since the base as patches, each in the part where it was, or is now.
     fn format(&self, from: &Path, old: &[Placed]) -> Result<Vec<Placed>> {
         let written = tempfile::tempdir()?;
-        let numbered = match self.number {
+        let numbered = match self.spec.numbered {
             true => "--numbered",
             false => "--no-numbered",
         };
@@ -280,11 +261,6 @@ fn take_out(placed: &mut [Placed]) -> Vec<(String, String)> {
         }
     }
     files
-}
-
-/// The top of the repository.
-fn top() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
 fn shown(path: &Path) -> String {
