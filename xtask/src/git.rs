@@ -35,11 +35,8 @@ fn said(command: &mut Command) -> Result<String> {
     let output = command.output().context("cannot run git")?;
     let (said, moaned) = (output.stdout, String::from_utf8_lossy(&output.stderr));
     let said = String::from_utf8(said)?;
-    ensure!(
-        output.status.success(),
-        "git:\n{}",
-        (said + &moaned).trim_end()
-    );
+    let all = format!("git failed\n{said}{moaned}");
+    ensure!(output.status.success(), "{}", all.trim_end());
     Ok(said.trim_end().into())
 }
 

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 ///
 /// Exit status: 0 done, 1 it could not be done and why, 2 that is no command.
 #[derive(Parser)]
-#[command(name = "cargo xtask", version)]
+#[command(bin_name = "cargo xtask", version)]
 struct Args {
     #[command(subcommand)]
     topic: Topic,

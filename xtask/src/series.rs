@@ -125,6 +125,7 @@ impl Series {
     }
 
     pub(crate) fn save(&self, from: &Path, check: bool) -> Result<()> {
+        is_checkout(from)?;
         let old = self.read()?;
         let mut placed = self.format(from, &old)?;
         let files = take_out(&mut placed).into_iter();
@@ -209,11 +210,7 @@ impl Series {
 
     pub(crate) fn rebase(&self, tree: &Path, onto: &Path) -> Result<()> {
         ensure!(onto.is_dir(), "no folder {}", onto.display());
-        ensure!(
-            tree.join(".git").is_dir(),
-            "{} is no tree that checkout made",
-            tree.display()
-        );
+        is_checkout(tree)?;
         let other = git::import(tree, onto, "Another tree without the series")?;
         let old = format!("{BASE}^{{commit}}");
         git::run(tree, &["tag", "--force", "old-base", &old])?;
@@ -261,6 +258,12 @@ fn take_out(placed: &mut [Placed]) -> Vec<(String, String)> {
         }
     }
     files
+}
+
+fn is_checkout(tree: &Path) -> Result<()> {
+    let is = tree.join(".git").is_dir();
+    ensure!(is, "{} is no tree that checkout made", tree.display());
+    Ok(())
 }
 
 fn shown(path: &Path) -> String {
