@@ -6,6 +6,8 @@
 
 mod bench;
 mod cases;
+#[cfg(test)]
+mod rules;
 mod runner;
 mod stats;
 mod supplicant;
