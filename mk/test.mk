@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # make test: each check is a goal check-NAME; scripts/run-checks runs them all and counts.
 
-CHECKS := build format clippy clippy-clients clippy-tas clippy-glue host-tests coverage unsafe shell glue \
+CHECKS := build format clippy clippy-clients clippy-tas clippy-glue host-tests coverage unsafe shell reuse glue \
 	series-tool linux-style linux-series optee-style optee-series optee-off mutants teec-series clients rng demo mixes suite quota reset xtest bench
 T := $(B)/test
 .PHONY: test $(CHECKS:%=check-%)
@@ -40,6 +40,13 @@ check-coverage:
 check-shell:
 	shellcheck -x $$(grep -lE '^#!/bin/(ba)?sh' scripts/* .ci/run)
 	shellcheck -s sh guest/init guest/check-clients
+
+# Each file says under which licence it is, or REUSE.toml does. Of a copy, since build/ is no part of the repository, and git is
+# not always there to say so.
+check-reuse:
+	@mkdir -p $(T)
+	rsync -a --delete --exclude=/build --exclude=/target --exclude=/.git ./ $(T)/reuse/
+	reuse --root $(T)/reuse lint
 
 # Style, as each project's own checker sees it; it reads its rules from the folder it is started in. There is no history to
 # look up commits in.
