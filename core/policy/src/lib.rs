@@ -3,7 +3,7 @@
 //!
 //! Pure decisions: no locks, no allocation, no panics, no `unsafe`. The caller
 //! hands in facts, holds whatever lock protects the records, and obeys the
-//! answer. Rules are cited by their numbers (B1 to B19) in `docs/decisions.md`.
+//! answer. Rules are cited by their numbers (B1 to B21) in `docs/rules.md`.
 
 #![no_std]
 #![forbid(unsafe_code)]
