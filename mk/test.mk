@@ -21,7 +21,7 @@ check-clippy-clients: $(B)/libteec/.copied
 	cargo clippy --release --target $(GUEST_TARGET) -p client-binding-client -p client-binding-ca -p client-binding-demo \
 		-p client-binding-bench $(CLIPPY)
 check-clippy-tas: $(VAULT_CLIENTS) $(B)/optee/bound/.built
-	cargo clippy --release --target $(GUEST_TARGET) $(RUST_TAS:%=-p client-binding-ta-%) --locked -- -D warnings
+	cargo clippy --release --target $(GUEST_TARGET) $(addprefix -p client-binding-ta-,$(RUST_TAS) probe bench) --locked -- -D warnings
 check-clippy-glue: $(GLUE_SYSROOT)/.built
 	CARGO_TARGET_AARCH64_UNKNOWN_NONE_SOFTFLOAT_RUSTFLAGS='--sysroot=$(GLUE_SYSROOT)' \
 		cargo clippy --release --target $(GLUE_TARGET) -p client-binding-glue --locked -- -D warnings
@@ -30,7 +30,7 @@ check-host-tests:
 
 # UNSAFE=--list prints what there is.
 check-unsafe: $(GLUE_SYSROOT)/.built
-	CARGO_TARGET_AARCH64_UNKNOWN_NONE_SOFTFLOAT_RUSTFLAGS='--sysroot=$(GLUE_SYSROOT) -Wunsafe-code' \
+	CARGO_TARGET_AARCH64_UNKNOWN_NONE_SOFTFLOAT_RUSTFLAGS='--sysroot=$(GLUE_SYSROOT) --force-warn=unsafe-code' \
 		scripts/unsafe $(UNSAFE) --release --target $(GLUE_TARGET) --target-dir $(B)/target-unsafe
 
 # Each region of the decision, and each way out of each condition; COVERAGE=--totals says how many those are.

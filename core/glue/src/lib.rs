@@ -9,6 +9,7 @@
 
 // core/fuzz compiles this as a module, for a host.
 #![cfg_attr(target_os = "none", no_std)]
+#![expect(unsafe_code, reason = "C calls Rust here; check-unsafe counts it")]
 
 use client_binding_policy::abi::{Claim, ClientUuid, Identity, Login, Operation};
 use client_binding_policy::{Binding, Instance, Opening, Quota, Refusal, RefusalLog, Session};

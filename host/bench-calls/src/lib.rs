@@ -5,8 +5,6 @@
 //! has given a meaning. QEMU's plugin recognizes it when it is translated.
 
 #![no_std]
-#![forbid(unsafe_code)]
-
 /// The first of the hints that begin a call; the call's number is added.
 pub const BEGIN: u8 = 0x60;
 /// Ends the call.

@@ -11,8 +11,6 @@
 //!
 //! An instruction that faults is counted, and again when it is repeated.
 
-#![deny(unsafe_code)]
-
 mod sys;
 
 use client_binding_bench_calls::{Call, Mark, mark};

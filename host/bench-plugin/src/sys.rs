@@ -3,7 +3,7 @@
 //!
 //! The declarations follow `qemu-plugin.h`. QEMU calls a plugin with one lock or on one
 //! processor's thread; with `-icount` there is one such thread.
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "QEMU's plugin API is C")]
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::ptr::null_mut;
@@ -55,7 +55,6 @@ unsafe extern "C" {
 
 /// The version of the API that this is written for.
 #[unsafe(no_mangle)]
-#[allow(non_upper_case_globals)]
 pub(crate) static qemu_plugin_version: c_int = 4;
 
 /// QEMU's first call. Anything but 0 ends QEMU.

@@ -2,8 +2,6 @@
 //! Says what client binding costs: instructions of each call on the stock system and on
 //! ours, where they are, and whether there are more than there were.
 
-#![forbid(unsafe_code)]
-
 mod chart;
 mod places;
 mod run;

@@ -2,8 +2,6 @@
 //! Makes the calls that are counted, through libteec: a thousand of each to warm up, then
 //! a thousand between marks, and fewer of those that load the TA.
 
-#![deny(unsafe_code)]
-
 mod marks;
 mod teec;
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The marks: instructions that do nothing.
-#![allow(unsafe_code)]
+#![cfg_attr(
+    target_arch = "aarch64",
+    expect(unsafe_code, reason = "a mark is an instruction")
+)]
 
 use client_binding_bench_calls::{ARM, BEGIN, Call, DISARM, END};
 

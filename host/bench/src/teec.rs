@@ -2,7 +2,7 @@
 //! libteec as a client in C calls it; optee-teec has no cancellation.
 //!
 //! LASTING: libteec's sessions point to their context, which is never freed.
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "libteec is C")]
 
 use anyhow::{Result, ensure};
 use client_binding_proto::TaUuid;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Shows what `client_binding.pta` knows: who owns which TA, and who was refused.
 
-#![forbid(unsafe_code)]
-
 mod cursor;
 mod failure;
 mod names;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What the clients share: how a login is written, and how a failure ends a program.
 
-#![forbid(unsafe_code)]
-
 mod myself;
 
 use client_binding_client::{Error, Login, Origin};

@@ -35,8 +35,6 @@
 //! agreed; a session that it refused to close is freed when the last file
 //! descriptor of the connection goes.
 
-#![forbid(unsafe_code)]
-
 mod device;
 mod error;
 mod session;

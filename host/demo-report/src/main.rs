@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Prints the demonstration's results side by side and says whether they are as expected.
 
-#![forbid(unsafe_code)]
-
 use clap::Parser;
 use client_binding_demo_rows::{
     Compared, Played, Row, Stack, compare, compare_refused, parse, parse_refused,

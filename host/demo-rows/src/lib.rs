@@ -2,8 +2,6 @@
 //! The rows of the demonstration and what each should show on which stack. The guest
 //! plays the rows, the host compares the results.
 
-#![forbid(unsafe_code)]
-
 use client_binding_proto::{TaUuid, vault, vault_c, whoami};
 use serde::{Deserialize, Serialize};
 use std::fmt;

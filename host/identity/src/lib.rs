@@ -2,8 +2,6 @@
 //! Which client UUID Linux computes for whom logs in to a TA: a version-5 UUID of a
 //! short text in a namespace of its own.
 
-#![forbid(unsafe_code)]
-
 mod measure;
 mod people;
 

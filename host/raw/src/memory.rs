@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What a program does with memory: its own code, and pages of files that it keeps in hand.
-#![allow(unsafe_code)]
+#![expect(
+    unsafe_code,
+    reason = "Rust cannot vouch for what is done to memory behind its back"
+)]
 
 use nix::libc;
 use nix::sched::CloneFlags;

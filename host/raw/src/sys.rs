@@ -2,7 +2,7 @@
 //! The system calls that Rust cannot vouch for; nothing else here is unsafe.
 //!
 //! The structures are those of Linux' `include/uapi/linux/tee.h`.
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "Rust cannot vouch for system calls")]
 
 use nix::cmsg_space;
 use nix::libc;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Puts runs of the regression suite side by side and judges them.
 
-#![forbid(unsafe_code)]
-
 mod run;
 
 use clap::Parser;

@@ -2,8 +2,6 @@
 //! The regression suite: cases that attack every rule of client binding and inject
 //! faults, on whatever stack is booted.
 
-#![forbid(unsafe_code)]
-
 mod bench;
 mod cases;
 #[cfg(test)]

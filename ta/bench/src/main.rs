@@ -3,8 +3,8 @@
 
 #![no_std]
 #![no_main]
-// The entry points that the attributes make are public and bare.
-#![allow(missing_docs)]
+#![expect(missing_docs, reason = "what the attributes make is public and bare")]
+#![expect(unsafe_code, reason = "the entry points are C's, and so is the header")]
 
 // For its panic handler.
 use client_binding_ta_kit as _;
@@ -33,8 +33,10 @@ fn invoke(_number: u32, _params: &mut ParametersAny) -> Result<()> {
 }
 
 mod header {
-    // Generated.
-    #![allow(unreachable_pub, non_upper_case_globals)]
-    #![allow(clippy::undocumented_unsafe_blocks)]
+    #![expect(
+        unreachable_pub,
+        clippy::undocumented_unsafe_blocks,
+        reason = "generated"
+    )]
     include!(concat!(env!("OUT_DIR"), "/user_ta_header.rs"));
 }

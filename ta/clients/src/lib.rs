@@ -29,7 +29,6 @@
 //! is not known before the process runs.
 
 #![no_std]
-#![deny(unsafe_code)]
 
 #[cfg(feature = "optee-utee")]
 mod tee;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The one room that asks the TEE.
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "the TEE's UUIDs are C's")]
 
 use crate::{Client, Uuid};
 use client_binding_abi::Login;

@@ -4,6 +4,7 @@
 //! handler that says why.
 
 #![no_std]
+#![expect(unsafe_code, reason = "the TEE's functions are C")]
 
 use client_binding_proto::{Identity, Shape};
 use optee_utee::{ErrorKind, ParameterAny, ParametersAny, Result, Time, raw};

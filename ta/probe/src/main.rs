@@ -4,8 +4,8 @@
 
 #![no_std]
 #![no_main]
-// The entry points that the attributes make are public and bare.
-#![allow(missing_docs)]
+#![expect(missing_docs, reason = "what the attributes make is public and bare")]
+#![expect(unsafe_code, reason = "the TEE's functions are C")]
 
 use client_binding_proto::STATS;
 use client_binding_proto::probe::{Command, HELD_MAX, Opening, REFUSED};
@@ -298,8 +298,10 @@ fn supplicant(times: u32) -> Result<()> {
 }
 
 mod header {
-    // Generated.
-    #![allow(unreachable_pub, non_upper_case_globals)]
-    #![allow(clippy::undocumented_unsafe_blocks)]
+    #![expect(
+        unreachable_pub,
+        clippy::undocumented_unsafe_blocks,
+        reason = "generated"
+    )]
     include!(concat!(env!("OUT_DIR"), "/user_ta_header.rs"));
 }

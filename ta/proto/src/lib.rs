@@ -3,7 +3,6 @@
 //! shapes and limits. One module per pair.
 
 #![no_std]
-#![forbid(unsafe_code)]
 
 pub mod bench;
 pub mod probe;

@@ -3,8 +3,8 @@
 
 #![no_std]
 #![no_main]
-// The entry points that the attributes make are public and bare.
-#![allow(missing_docs)]
+#![expect(missing_docs, reason = "what the attributes make is public and bare")]
+#![expect(unsafe_code, reason = "the entry points are C's, and so is the header")]
 
 use client_binding_proto::Identity;
 use client_binding_proto::relay::Command;
@@ -103,8 +103,10 @@ fn read<'a>(param: &ParameterAny, room: &'a mut [u8]) -> Result<&'a [u8]> {
 }
 
 mod header {
-    // Generated.
-    #![allow(unreachable_pub, non_upper_case_globals)]
-    #![allow(clippy::undocumented_unsafe_blocks)]
+    #![expect(
+        unreachable_pub,
+        clippy::undocumented_unsafe_blocks,
+        reason = "generated"
+    )]
     include!(concat!(env!("OUT_DIR"), "/user_ta_header.rs"));
 }

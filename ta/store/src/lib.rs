@@ -5,7 +5,6 @@
 //! values on removal would leave copies behind.
 
 #![no_std]
-#![forbid(unsafe_code)]
 
 use client_binding_proto::vault::{CAPACITY, NAME_MAX, Refusal, SECRET_MAX, name_is_valid};
 use heapless::Vec;

@@ -6,8 +6,8 @@
 
 #![no_std]
 #![no_main]
-// The entry points that the attributes make are public and bare.
-#![allow(missing_docs)]
+#![expect(missing_docs, reason = "what the attributes make is public and bare")]
+#![expect(unsafe_code, reason = "the entry points are C's, and so is the header")]
 
 #[cfg(not(unbound))]
 use client_binding_clients::Client;
@@ -123,8 +123,10 @@ fn refused(refusal: Refusal) -> Error {
 }
 
 mod header {
-    // Generated.
-    #![allow(unreachable_pub, non_upper_case_globals)]
-    #![allow(clippy::undocumented_unsafe_blocks)]
+    #![expect(
+        unreachable_pub,
+        clippy::undocumented_unsafe_blocks,
+        reason = "generated"
+    )]
     include!(concat!(env!("OUT_DIR"), "/user_ta_header.rs"));
 }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Enables fs-verity, so that clients can log in as applications at no cost.
 
-#![forbid(unsafe_code)]
-
 use clap::Parser;
 use client_binding_ca::{Failure, finish};
 use client_binding_raw::app;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Keeps secrets in a vault that belongs to another TA, the relay.
 
-#![forbid(unsafe_code)]
-
 use clap::{Parser, Subcommand};
 use client_binding_ca::{EXIT_CODES, Failure, finish, parse_login, print, read_secret};
 use client_binding_client::{Client, Error, Login, Param};

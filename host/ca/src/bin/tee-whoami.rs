@@ -3,8 +3,6 @@
 //!
 //! Not just `whoami`: busybox has one that its shell prefers to any file.
 
-#![forbid(unsafe_code)]
-
 use clap::Parser;
 use client_binding_abi as abi;
 use client_binding_ca::{EXIT_CODES, Expected, Failure, expected, finish, parse_login, print};

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Keeps small named secrets in the TEE.
 
-#![forbid(unsafe_code)]
-
 use clap::{Parser, Subcommand};
 use client_binding_ca::{EXIT_CODES, Failure, finish, parse_login, print, read_secret};
 use client_binding_client::{Client, Login, Param, Session};

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Names what no test reaches: regions never entered, conditions that never were true or never false.
 
-#![forbid(unsafe_code)]
-
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use rustc_demangle::demangle;
@@ -47,11 +45,11 @@ type Span = (u64, u64, u64, u64);
 
 /// Lines and columns, count, file, expanded file, kind.
 #[derive(Deserialize)]
-#[allow(dead_code, reason = "the expanded file")]
+#[expect(dead_code, reason = "the expanded file")]
 struct Region(u64, u64, u64, u64, u64, usize, usize, u64);
 /// The same with two counts: true and false.
 #[derive(Deserialize)]
-#[allow(dead_code, reason = "the fields after the file")]
+#[expect(dead_code, reason = "the fields after the file")]
 struct Branch(u64, u64, u64, u64, u64, u64, usize, usize, u64);
 
 /// A region of code; others are gaps between regions.

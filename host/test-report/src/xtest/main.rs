@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Compares runs of upstream's own suite, xtest, case by case.
 
-#![forbid(unsafe_code)]
-
 mod judge;
 mod run;
 
