@@ -35,10 +35,10 @@ $(B)/%/libclient_binding_glue.a: $(GLUE_SOURCES) $(B)/%-sysroot/.built mk/glue.m
 	@mkdir -p $(@D)
 	@CARGO_HOME=$(B)/cargo $(GLUE_ENV_$*) \
 		CARGO_TARGET_AARCH64_UNKNOWN_NONE_SOFTFLOAT_RUSTFLAGS='--sysroot=$(B)/$*-sysroot $(GLUE_RUSTFLAGS) $(GLUE_RUSTFLAGS_$*)' \
-		$(STEP) $* cargo build $(GLUE_TREE_$*:%=--manifest-path %/Cargo.toml) --locked --release -p client-binding-glue \
+		$(STEP) $* cargo build $(GLUE_TREE_$*:%=--manifest-path %/Cargo.toml) --locked --profile glue -p client-binding-glue \
 			--target $(GLUE_TARGET) --target-dir $(B)/$*-target
 	@cd $(@D) && rm -rf objects && mkdir objects && cd objects && \
-		aarch64-linux-gnu-ar x $(B)/$*-target/$(GLUE_TARGET)/release/$(@F) && \
+		aarch64-linux-gnu-ar x $(B)/$*-target/$(GLUE_TARGET)/glue/$(@F) && \
 		aarch64-linux-gnu-objcopy --wildcard --keep-global-symbol='client_binding_*' client_binding_glue-*.o glue.o && \
 		aarch64-linux-gnu-ar rcsD $@.new glue.o
 	@mv $@.new $@
