@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The C face of the policy crate, linked into `tee.elf`.
 //!
-//! The functions take references. What C owes for them: each pointer is valid,
-//! aligned, and no other thread writes to it during the call. `client_binding.c`
-//! is the only caller; it holds `tee_ta_mutex` wherever it passes a record of a session
-//! or an instance (B14), copies claims out of shared memory first, and tells NULL and
-//! the magic identity pointers apart before it calls.
+//! The functions take references. What C owes for each of them: the pointer is aligned, and not NULL unless the
+//! function says that it may be; what it points to is in the core's own memory, was written before, and nobody else
+//! writes to it during the call; if the function writes to it, no other parameter points there. What a function asks
+//! for beyond that is its Safety. Any octets make a record, a claim or a number; a `bool` is 0 or 1.
+//!
+//! The callers are the files of `core/client_binding` in OP-TEE and `kernel/client_binding.h`. They hold `tee_ta_mutex`
+//! wherever they pass a record of a session or an instance (B14), copy claims out of shared memory first, and tell the
+//! magic identity pointers apart before they call.
 
 // core/fuzz compiles this as a module, for a host.
 #![cfg_attr(target_os = "none", no_std)]
@@ -57,6 +60,9 @@ const _: () = {
 /// `uuid`: the `TEE_UUID`, word by word.
 /// `attested`: the normal world promised a claim with each later operation.
 /// Leaves the record alone if that is no login method.
+///
+/// # Safety
+/// With `tee_ta_mutex` held, before others can find the session. `uuid` has the size and the alignment of a `TEE_UUID`.
 #[no_mangle]
 pub extern "C" fn client_binding_session_init(
     session: &mut Session,
@@ -75,6 +81,9 @@ pub extern "C" fn client_binding_session_init(
 }
 
 /// Decides an invoke, close or cancel from the normal world; `claim` is NULL if none came.
+///
+/// # Safety
+/// With `tee_ta_mutex` held. `claim` is NULL or a copy of what is in shared memory.
 #[no_mangle]
 pub extern "C" fn client_binding_session_check(
     session: &Session,
@@ -103,6 +112,9 @@ fn check_the_rest(session: &Session, operation: u32, claim: Option<&Claim>) -> u
 /// Decodes the claim of an open: its login method with nothing else in it, the UUID made nil
 /// where the method has none, and whether the session will carry claims.
 /// Leaves everything alone if it is refused, because it is malformed.
+///
+/// # Safety
+/// `claim` is a copy of what is in shared memory.
 #[no_mangle]
 pub extern "C" fn client_binding_decode_open(claim: &mut Claim, attested: &mut bool) -> u32 {
     let Some(decoded) = claim.decode(Operation::Open) else {
@@ -115,6 +127,9 @@ pub extern "C" fn client_binding_decode_open(claim: &mut Claim, attested: &mut b
 }
 
 /// Decides an open of `instance` by `session`. Changes nothing.
+///
+/// # Safety
+/// With `tee_ta_mutex` held. `instance` was zeroed when its context was made, and only this library wrote to it since.
 #[no_mangle]
 pub extern "C" fn client_binding_instance_check(
     instance: &Instance,
@@ -129,6 +144,9 @@ pub extern "C" fn client_binding_instance_check(
 }
 
 /// Records that the TA, which has not been left yet, has accepted an undecided open.
+///
+/// # Safety
+/// With `tee_ta_mutex` held. `instance` as for [`client_binding_instance_check`].
 #[no_mangle]
 pub extern "C" fn client_binding_instance_opened(
     instance: &mut Instance,
@@ -142,30 +160,45 @@ pub extern "C" fn client_binding_instance_opened(
 }
 
 /// Login method of the session's client.
+///
+/// # Safety
+/// With `tee_ta_mutex` held.
 #[no_mangle]
 pub extern "C" fn client_binding_session_login(session: &Session) -> u32 {
     session.client().login.0
 }
 
 /// Whether the instance has an owner.
+///
+/// # Safety
+/// With `tee_ta_mutex` held.
 #[no_mangle]
 pub extern "C" fn client_binding_instance_is_owned(instance: &Instance) -> bool {
     instance.owner().is_some()
 }
 
 /// Login method of the instance's owner, PUBLIC if there is none.
+///
+/// # Safety
+/// With `tee_ta_mutex` held.
 #[no_mangle]
 pub extern "C" fn client_binding_instance_login(instance: &Instance) -> u32 {
     instance.login().0
 }
 
 /// The `TEE_Result` for a verdict.
+///
+/// # Safety
+/// Takes a number.
 #[no_mangle]
 pub extern "C" fn client_binding_result(verdict: u32) -> u32 {
     Refusal::from_number(verdict).map_or(0, |refusal| refusal.result().0)
 }
 
 /// The reason for the secure log, NUL terminated; empty for a verdict that refuses nothing.
+///
+/// # Safety
+/// Takes a number. The text is there for ever; nobody writes to it.
 #[no_mangle]
 pub extern "C" fn client_binding_reason(verdict: u32) -> *const c_char {
     Refusal::from_number(verdict)
@@ -175,12 +208,18 @@ pub extern "C" fn client_binding_reason(verdict: u32) -> *const c_char {
 
 /// Looks at one of the sessions that the normal world has while `opener` asks for another: `left` is how many
 /// it may still have, from the limit downwards.
+///
+/// # Safety
+/// With `tee_ta_mutex` held; `left` is the caller's own variable.
 #[no_mangle]
 pub extern "C" fn client_binding_quota_note(left: &mut Quota, opener: &Session, other: &Session) {
     left.note(opener, other);
 }
 
 /// Decides the open when all of them were looked at.
+///
+/// # Safety
+/// Takes a number.
 #[no_mangle]
 pub extern "C" fn client_binding_quota_check(left: Quota) -> u32 {
     match left.check() {
@@ -193,6 +232,9 @@ static REFUSALS: RefusalLog = RefusalLog::new();
 
 /// Counts a refusal at `second` of the system time. True if it may be logged; then
 /// `count` is the number of refusals since boot and `suppressed` how many went unlogged before it.
+///
+/// # Safety
+/// `count` and `suppressed` are the caller's own variables.
 #[no_mangle]
 pub extern "C" fn client_binding_count_refusal(
     second: u32,

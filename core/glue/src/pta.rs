@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! `client_binding.pta`. Called with foreign interrupts masked wherever [`DENIALS`] is locked, or a thread that
-//! holds it could be put aside while another core spins.
+//! holds it could be put aside while another core spins. Each function's Safety says so.
 
 use client_binding_policy::abi::pta::{
     Command, Counters, Denial, Instance as Record, KEPT, VERSION,
@@ -42,6 +42,8 @@ const _: () = {
 };
 
 /// The caller's buffer, and how much of it what was put there takes or would take.
+///
+/// C owes that all `room` octets stay mapped, can be written to, and are no variable of the core's or of this library.
 #[repr(C)]
 pub struct Records {
     /// Shared with the normal world, so it is written to and never read; NULL if there is no room.
@@ -55,8 +57,9 @@ impl Records {
         let to = self.buffer.wrapping_add(self.size);
         self.size = self.size.saturating_add(record.len());
         if self.size <= self.room {
-            // SAFETY: C owes that `room` octets at `buffer` are mapped and nobody else's in the secure
-            // world; those from `to` on for the record's length are among them.
+            // SAFETY: C owes the `room` octets at `buffer`; those from `to` on for the record's length are among
+            // them, and the record, a variable of this library, is not. The normal world may write there at any
+            // time: what is in there is never read.
             unsafe { to.copy_from_nonoverlapping(record.as_ptr(), record.len()) };
         }
     }
@@ -74,6 +77,9 @@ pub struct Context {
 
 /// Counts and records a refusal. True if it may be logged; then `count` and `suppressed` are as
 /// [`client_binding_count_refusal`](super::client_binding_count_refusal) tells them.
+///
+/// # Safety
+/// With foreign interrupts masked; all three are the caller's own variables.
 #[no_mangle]
 pub extern "C" fn client_binding_record_refusal(
     refused: &Refused,
@@ -87,7 +93,10 @@ pub extern "C" fn client_binding_record_refusal(
     )
 }
 
-/// Whether who has opened a session to the PTA may do so. With `tee_ta_mutex` held.
+/// Whether who has opened a session to the PTA may do so.
+///
+/// # Safety
+/// With `tee_ta_mutex` held.
 #[no_mangle]
 pub extern "C" fn client_binding_pta_open(session: &Session, param_types: u32) -> u32 {
     let result = if param_types != 0 {
@@ -101,6 +110,9 @@ pub extern "C" fn client_binding_pta_open(session: &Session, param_types: u32) -
 }
 
 /// Whether that is a command with the parameters it takes.
+///
+/// # Safety
+/// Takes numbers.
 #[no_mangle]
 pub extern "C" fn client_binding_pta_check(command: u32, param_types: u32) -> u32 {
     let result = match Command::from_number(command) {
@@ -113,6 +125,9 @@ pub extern "C" fn client_binding_pta_check(command: u32, param_types: u32) -> u3
 
 /// Answers a command that was checked and puts records, but not of instances. `number` is its second parameter, 0 if it has
 /// none.
+///
+/// # Safety
+/// With foreign interrupts masked. `records` and `number` are the caller's own, `records` is true to its buffer.
 #[no_mangle]
 pub extern "C" fn client_binding_pta_answer(command: u32, records: &mut Records, number: &mut u64) {
     match Command::from_number(command) {
@@ -135,7 +150,10 @@ pub extern "C" fn client_binding_pta_answer(command: u32, records: &mut Records,
     }
 }
 
-/// Puts an instance. With `tee_ta_mutex` held.
+/// Puts an instance.
+///
+/// # Safety
+/// With `tee_ta_mutex` held. `records` and `context` are the caller's own, `records` is true to its buffer.
 #[no_mangle]
 pub extern "C" fn client_binding_pta_put_instance(
     records: &mut Records,
@@ -157,6 +175,9 @@ pub extern "C" fn client_binding_pta_put_instance(
 }
 
 /// Where the refusals are kept, for a core that checks its accesses (KASAN): the library is not built to tell it.
+///
+/// # Safety
+/// `size` is the caller's own variable. Nobody but this library reads or writes the memory.
 #[no_mangle]
 pub extern "C" fn client_binding_pta_memory(size: &mut usize) -> *const u8 {
     *size = size_of_val(&DENIALS);
@@ -164,6 +185,9 @@ pub extern "C" fn client_binding_pta_memory(size: &mut usize) -> *const u8 {
 }
 
 /// Whether everything that was put found room.
+///
+/// # Safety
+/// `records` is the caller's own.
 #[no_mangle]
 pub extern "C" fn client_binding_pta_result(records: &Records) -> u32 {
     let result = if records.size > records.room {

@@ -233,7 +233,7 @@ impl Pin {
             iov_base: std::ptr::with_exposed_provenance_mut(page),
             iov_len: PAGE,
         };
-        // SAFETY: IORING_REGISTER_BUFFERS with one buffer.
+        // SAFETY: 0 is IORING_REGISTER_BUFFERS, and there is one buffer; Linux checks its address.
         let result =
             unsafe { libc::syscall(libc::SYS_io_uring_register, ring.as_raw_fd(), 0, &buffer, 1) };
         nix::errno::Errno::result(result)?;
@@ -269,7 +269,7 @@ impl Pin {
         };
         let (rings, entries) = (map(0)?, map(OFF_SQES)?);
         let mut params = RingParams::default();
-        // SAFETY: only to learn where things are in a ring of this size.
+        // SAFETY: the structure is the one that Linux expects here; this ring only tells where things are in it.
         let other = unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, &mut params) };
         let other = nix::errno::Errno::result(other)?;
         // SAFETY: the kernel has just made it for us; nobody else knows it.
