@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # make test: each check is a goal check-NAME; scripts/run-checks runs them all and counts.
 
-CHECKS := build format clippy clippy-clients clippy-tas clippy-glue host-tests coverage unsafe shell reuse glue \
-	series-tool linux-style linux-series optee-style optee-series optee-off mutants teec-series clients rng demo mixes suite quota reset xtest bench
+CHECKS := build format clippy clippy-clients clippy-tas clippy-glue docs host-tests coverage unsafe shell reuse glue \
+	series-tool linux-style linux-series optee-style optee-series optee-off mutants teec-series clients rng demo mixes suite quota reset \
+	xtest bench
 T := $(B)/test
 .PHONY: test $(CHECKS:%=check-%)
 test:
@@ -25,6 +26,10 @@ check-clippy-tas: $(VAULT_CLIENTS) $(B)/optee/bound/.built
 check-clippy-glue: $(GLUE_SYSROOT)/.built
 	CARGO_TARGET_AARCH64_UNKNOWN_NONE_SOFTFLOAT_RUSTFLAGS='--sysroot=$(GLUE_SYSROOT)' \
 		cargo clippy --release --target $(GLUE_TARGET) -p client-binding-glue --locked -- -D warnings
+# What can be documented without a TA dev kit or libteec; check-host-tests compiles the examples.
+check-docs:
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items \
+		--workspace --exclude 'client-binding-ta-*' --exclude client-binding-bench
 check-host-tests:
 	cargo test --locked
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! `client_binding.pta`: what the secure world tells the kernel and root of owners and refusals.
 //!
-//! Commands only read. [`Command::Version`] is the one to ask first: it stays as it is, and the rest is as described
-//! here if it answers [`VERSION`]. Parameter 0 of the others is a buffer for records, which are structures of
-//! little-endian numbers without padding. A buffer that is too short gets
+//! Commands only read. [`Command::Version`](crate::pta::Command::Version) is the one to ask first: it stays as it is,
+//! and the rest is as described here if it answers [`VERSION`](crate::pta::VERSION). Parameter 0 of the others is a
+//! buffer for records, which are structures of little-endian numbers without padding. A buffer that is too short gets
 //! `TEE_ERROR_SHORT_BUFFER` and the size that is needed; otherwise its size becomes that of what was written.
 
 use crate::{ClientUuid, Login};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! `client_binding.pta`. Called with foreign interrupts masked wherever [`DENIALS`] is locked, or a thread that
+//! `client_binding.pta`. Called with foreign interrupts masked wherever `DENIALS` is locked, or a thread that
 //! holds it could be put aside while another core spins. Each function's Safety says so.
 
 use client_binding_policy::abi::pta::{
