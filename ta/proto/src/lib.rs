@@ -23,27 +23,11 @@ pub struct TaUuid {
 impl TaUuid {
     /// Reads the usual text form; a malformed constant stops the build.
     const fn new(text: &'static str) -> Self {
-        let digits = text.as_bytes();
-        assert!(digits.len() == 36, "a UUID has 36 characters");
-        let mut octets = [0; 16];
-        let (mut from, mut to) = (0, 0);
-        while to < octets.len() {
-            if digits[from] == b'-' {
-                from += 1;
-            }
-            octets[to] = nibble(digits[from]) << 4 | nibble(digits[from + 1]);
-            from += 2;
-            to += 1;
-        }
+        let Ok(uuid) = uuid::Uuid::try_parse(text) else {
+            panic!("this is no UUID");
+        };
+        let octets = uuid.into_bytes();
         Self { text, octets }
-    }
-}
-
-const fn nibble(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        b'a'..=b'f' => digit - b'a' + 10,
-        _ => panic!("UUIDs are written in lower-case hexadecimal digits"),
     }
 }
 
