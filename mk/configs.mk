@@ -30,12 +30,12 @@ $(foreach c,$(CORES),$(eval $(call core-rules,$c,$(or $(core_GLUE_$c),glue))))
 # What `make test-full` runs the suite on beside SUITE_CONFIGS: name:core:kernel:driver. The small kernel where the kernel
 # is not the point: it boots sooner.
 CONFIGS := \
-	debug:debug:debian:bound \
-	lockdep:lockdep:small:bound \
-	pager:pager:small:bound \
-	bti:bti:small:bound \
-	kasan:kasan:small:bound \
-	all:all:debian:bound \
+	debug:debug:debian:hostile \
+	lockdep:lockdep:small:hostile \
+	pager:pager:small:hostile \
+	bti:bti:small:hostile \
+	kasan:kasan:small:hostile \
+	all:all:debian:hostile \
 	concurrent:concurrent:debian:hostile \
 	small:bound:small:bound \
 	small-debug:bound:debug:bound \

@@ -46,7 +46,7 @@ impl Patch {
         self.head.clone() + &changes.collect::<String>()
     }
 
-    /// Without what git counts: [PATCH 1/2] is [PATCH].
+    /// Without `[PATCH]`, and what git counts in it.
     pub(crate) fn subject(&self) -> Result<String> {
         let (_, rest) = self
             .head
