@@ -93,7 +93,7 @@ fn run(topic: &Topic) -> anyhow::Result<()> {
         Topic::Series { action } => action,
     };
     match action {
-        Action::Export { name, to } => Series::named(name)?.export(to),
+        Action::Export { name, to } => Series::named(name)?.export(to).map(drop),
         Action::Checkout { name, to, base } => Series::named(name)?.checkout(to, base.as_deref()),
         Action::Save { name, from, check } => Series::named(name)?.save(from, *check),
         Action::Rebase { name, tree, onto } => Series::named(name)?.rebase(tree, onto),

@@ -81,14 +81,17 @@ impl Series {
         Ok(placed)
     }
 
-    pub(crate) fn export(&self, to: &Path) -> Result<()> {
+    /// Tells where they are now, in their order.
+    pub(crate) fn export(&self, to: &Path) -> Result<Vec<PathBuf>> {
         let placed = self.whole()?;
         let is_empty = fs::read_dir(to).map_or(true, |mut entries| entries.next().is_none());
         ensure!(is_empty, "{} is not empty", to.display());
-        for Placed { at, patch } in placed {
-            write(&to.join(at), &patch.text())?;
-        }
-        Ok(())
+        let written = placed.into_iter().map(|Placed { at, patch }| {
+            let path = to.join(at);
+            write(&path, &patch.text())?;
+            Ok(path)
+        });
+        written.collect()
     }
 
     pub(crate) fn checkout(&self, to: &Path, base: Option<&Path>) -> Result<()> {
@@ -100,18 +103,13 @@ impl Series {
             base.display()
         );
         ensure!(!to.exists(), "{} is there already", to.display());
-        let patches = tempfile::tempdir()?;
-        self.export(patches.path())?;
+        let folder = tempfile::tempdir()?;
+        let patches = self.export(folder.path())?;
         fs::create_dir_all(to).with_context(|| to.display().to_string())?;
         git::run(to, &["init", "--quiet", "--initial-branch=series"])?;
         let base = git::import(to, base, "The tree without the series")?;
         git::run(to, &["tag", BASE, &base])?;
         git::run(to, &["reset", "--quiet", "--hard", BASE])?;
-        let patches = self
-            .read()?
-            .iter()
-            .map(|placed| patches.path().join(&placed.at))
-            .collect::<Vec<_>>();
         let mut args: Vec<PathBuf> = [
             "am",
             "--quiet",
