@@ -20,40 +20,45 @@ pub fn claim(octets: &[u8]) {
     let _ = session(&mut Unstructured::new(octets));
 }
 
-fn session(u: &mut Unstructured<'_>) -> Result<()> {
-    let sent = any_claim(u)?;
-    let (mut claim, mut attested) = (sent, u.arbitrary()?);
-    let before = attested;
-    let verdict = glue::client_binding_decode_open(&mut claim, &mut attested);
-    if verdict != glue::CLIENT_BINDING_GO {
-        assert_eq!(verdict, Refusal::Malformed as u32);
-        assert_eq!(opened(sent), None);
-        assert_eq!((claim, attested), (sent, before));
-        return Ok(());
-    }
-    let client = Identity {
-        login: Login(claim.login as u32),
-        uuid: claim.uuid,
+/// Lets something happen to a session, as C tells it.
+fn decide(record: &mut Session, happened: u32, operation: u32, claim: Claim) -> u32 {
+    let mut event = glue::Event {
+        claim,
+        happened,
+        operation,
+        number: 0,
+        verdict: u32::MAX,
+        ta: glue::TeeUuid([0; 4]),
     };
-    assert_eq!(opened(sent), Some((client, attested)));
-    assert_eq!(claim.login >> 32, 0);
+    let verdict = glue::client_binding_decide(&mut event, record, None);
+    assert_eq!(verdict, event.verdict);
+    assert_eq!(claim, event.claim);
+    verdict
+}
 
+fn session(u: &mut Unstructured<'_>) -> Result<()> {
+    let claim = any_claim(u)?;
     let nobody = Identity::new(Login::PUBLIC, ClientUuid::NIL);
     let mut record = Session::new(nobody, false).unwrap();
-    let verdict = glue::client_binding_session_init(
-        &mut record,
-        client.login.0,
-        &tee_uuid(client.uuid),
-        attested,
-    );
-    assert_eq!(verdict, glue::CLIENT_BINDING_GO);
+    let before = record;
+    let verdict = decide(&mut record, glue::CLIENT_BINDING_BEGIN, 0, claim);
+    let Some((client, attested)) = opened(claim) else {
+        assert_eq!(verdict, Refusal::Malformed as u32);
+        assert_eq!(record, before);
+        return Ok(());
+    };
+    assert_eq!(verdict, glue::CLIENT_BINDING_UNDECIDED);
     assert_eq!(record.client(), client);
-    assert_eq!(glue::client_binding_session_login(&record), client.login.0);
+    assert_eq!(record.is_attested(), attested);
     let session = ModelSession {
         client,
         attested,
         answer: Some(true),
         closed: false,
+    };
+    let own = Claim {
+        uuid: client.uuid,
+        login: client.login.0.into(),
     };
     while !u.is_empty() {
         let operation = *u.choose(&LATER)?;
@@ -61,9 +66,13 @@ fn session(u: &mut Unstructured<'_>) -> Result<()> {
             0 => None,
             1 => Some(any_claim(u)?),
             // The client's own, but for one bit or none.
-            _ => Some(nearly(claim, u.int_in_range(0..=255)?)),
+            _ => Some(nearly(own, u.int_in_range(0..=255)?)),
         };
-        let verdict = glue::client_binding_session_check(&record, operation as u32, claim.as_ref());
+        let (happened, sent) = match claim {
+            Some(claim) => (glue::CLIENT_BINDING_CLAIMED_USE, claim),
+            None => (glue::CLIENT_BINDING_USE, own),
+        };
+        let verdict = decide(&mut record, happened, operation as u32, sent);
         let expected = Model::operate(&session, operation, claim);
         assert_eq!(
             verdict,
@@ -72,24 +81,28 @@ fn session(u: &mut Unstructured<'_>) -> Result<()> {
         let result = expected.map_or_else(|refusal| refusal.result().0, |()| 0);
         assert_eq!(glue::client_binding_result(verdict), result);
         assert_eq!(result == 0, expected.is_ok());
-        // A number that is no operation is refused, unless the claim says it all.
+        // A number that is no operation, or no event, is refused, unless the claim says it all.
         let number = u.arbitrary()?;
-        let verdict = glue::client_binding_session_check(&record, number, claim.as_ref());
-        let own = claim.is_some_and(|claim| record.recognizes(&claim));
-        if own {
+        let recognized = claim.is_some_and(|claim| record.recognizes(&claim));
+        let verdict = decide(&mut record, happened, number, sent);
+        if recognized {
             assert_eq!(verdict, glue::CLIENT_BINDING_GO);
         } else if Operation::from_number(number).is_none() {
             assert_eq!(verdict, Refusal::Malformed as u32);
         }
+        let before = record;
+        // Those of an instance come without one here.
+        for number in [
+            number.saturating_add(7),
+            glue::CLIENT_BINDING_ENTER,
+            glue::CLIENT_BINDING_ACCEPTED,
+        ] {
+            let verdict = decide(&mut record, number, operation as u32, sent);
+            assert_eq!(verdict, Refusal::Malformed as u32);
+        }
+        assert_eq!(record, before);
     }
     Ok(())
-}
-
-/// The words of a `TEE_UUID`: a number of 32 bits, two of 16, eight octets.
-fn tee_uuid(ClientUuid([a, b]): ClientUuid) -> [u32; 4] {
-    let [mid, high] = [a >> 32, a >> 48].map(|half| u32::from((half as u16).swap_bytes()));
-    let [c, d] = [b, b >> 32].map(|word| word as u32);
-    [(a as u32).swap_bytes(), high << 16 | mid, c, d]
 }
 
 fn any_claim(u: &mut Unstructured<'_>) -> Result<Claim> {

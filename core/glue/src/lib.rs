@@ -14,14 +14,31 @@
 #![cfg_attr(target_os = "none", no_std)]
 #![expect(unsafe_code, reason = "C calls Rust here; check-unsafe counts it")]
 
-use client_binding_policy::abi::{Claim, ClientUuid, Identity, Login, Operation};
-use client_binding_policy::{Binding, Instance, Opening, Quota, Refusal, RefusalLog, Session};
+use client_binding_policy::abi::{Claim, Operation};
+use client_binding_policy::{
+    self as policy, Binding, Instance, Quota, Refusal, RefusalLog, Session, Verdict,
+};
 use core::ffi::c_char;
 use core::mem::{align_of, offset_of, size_of};
 
 #[cfg(target_os = "none")]
 mod panic;
 pub mod pta;
+
+/// Event: a TA begins to open a session. The claim is the core's own word.
+pub const CLIENT_BINDING_BEGIN_BY_TA: u32 = 0;
+/// Event: the normal world begins to open a session, with a claim.
+pub const CLIENT_BINDING_BEGIN: u32 = 1;
+/// Event: the sessions of the client were counted. `number` is how many more it may have.
+pub const CLIENT_BINDING_COUNTED: u32 = 2;
+/// Event: the session is about to be let into an instance. `number` is a binding.
+pub const CLIENT_BINDING_ENTER: u32 = 3;
+/// Event: the TA, which was not left yet, has accepted the session. `number` is a binding.
+pub const CLIENT_BINDING_ACCEPTED: u32 = 4;
+/// Event: the normal world uses the session, without a claim.
+pub const CLIENT_BINDING_USE: u32 = 5;
+/// Event: the normal world uses the session, with a claim.
+pub const CLIENT_BINDING_CLAIMED_USE: u32 = 6;
 
 /// Verdict: go on.
 pub const CLIENT_BINDING_GO: u32 = 0;
@@ -55,117 +72,90 @@ const _: () = {
     assert!(offset_of!(Claim, login) == CLIENT_BINDING_CLAIM_LOGIN);
 };
 
-/// Starts the record of a session that a client is about to open.
-///
-/// `uuid`: the `TEE_UUID`, word by word.
-/// `attested`: the normal world promised a claim with each later operation.
-/// Leaves the record alone if that is no login method.
-///
-/// # Safety
-/// With `tee_ta_mutex` held, before others can find the session. `uuid` has the size and the alignment of a `TEE_UUID`.
-#[no_mangle]
-pub extern "C" fn client_binding_session_init(
-    session: &mut Session,
-    login: u32,
-    uuid: &[u32; 4],
-    attested: bool,
-) -> u32 {
-    let uuid = ClientUuid::from_tee_uuid(*uuid);
-    match Session::new(Identity::new(Login(login), uuid), attested) {
-        Ok(new) => {
-            *session = new;
-            CLIENT_BINDING_GO
-        }
-        Err(refusal) => refusal as u32,
-    }
+/// A `TEE_UUID`, word by word.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct TeeUuid(pub [u32; 4]);
+
+/// What happened, the verdict on it, and what the log will say if that is a refusal.
+#[repr(C)]
+pub struct Event {
+    /// Who asks: a copy of what is in shared memory, or what the core knows. Unused if no claim came.
+    pub claim: Claim,
+    /// One of the events.
+    pub happened: u32,
+    /// `OPTEE_MSG_CMD_*`
+    pub operation: u32,
+    /// What the event says it is; after a refusal the login method of the owner.
+    pub number: u32,
+    /// The verdict.
+    pub verdict: u32,
+    /// The TA that is opened. Otherwise written by C along with a refusal, and not read here.
+    pub ta: TeeUuid,
 }
 
-/// Decides an invoke, close or cancel from the normal world; `claim` is NULL if none came.
+/// Decides about a session, and writes down who opened it, or who owns the instance.
+///
+/// `instance` is NULL but for the events that are about one.
 ///
 /// # Safety
-/// With `tee_ta_mutex` held. `claim` is NULL or a copy of what is in shared memory.
+/// With `tee_ta_mutex` held. `session` and `instance` were zeroed when they were made, and only this library wrote to
+/// them since; when a session begins, others cannot find it.
 #[no_mangle]
-pub extern "C" fn client_binding_session_check(
-    session: &Session,
-    operation: u32,
-    claim: Option<&Claim>,
+pub extern "C" fn client_binding_decide(
+    event: &mut Event,
+    session: &mut Session,
+    instance: Option<&mut Instance>,
 ) -> u32 {
-    match claim {
-        Some(claim) if session.recognizes(claim) => CLIENT_BINDING_GO,
-        _ => check_the_rest(session, operation, claim),
+    if event.happened == CLIENT_BINDING_CLAIMED_USE && session.recognizes(&event.claim) {
+        event.verdict = CLIENT_BINDING_GO;
+        return CLIENT_BINDING_GO;
     }
+    decide_the_rest(event, session, instance)
 }
 
 /// Apart, because every call from the normal world pays for what is above.
 #[cold]
 #[inline(never)]
-fn check_the_rest(session: &Session, operation: u32, claim: Option<&Claim>) -> u32 {
-    let Some(operation) = Operation::from_number(operation) else {
-        return Refusal::Malformed as u32;
-    };
-    match session.check(operation, claim) {
-        Ok(()) => CLIENT_BINDING_GO,
-        Err(refusal) => refusal as u32,
-    }
-}
-
-/// Decodes the claim of an open: its login method with nothing else in it, the UUID made nil
-/// where the method has none, and whether the session will carry claims.
-/// Leaves everything alone if it is refused, because it is malformed.
-///
-/// # Safety
-/// `claim` is a copy of what is in shared memory.
-#[no_mangle]
-pub extern "C" fn client_binding_decode_open(claim: &mut Claim, attested: &mut bool) -> u32 {
-    let Some(decoded) = claim.decode(Operation::Open) else {
-        return Refusal::Malformed as u32;
-    };
-    claim.uuid = decoded.identity.uuid;
-    claim.login = decoded.identity.login.0.into();
-    *attested = decoded.attested;
-    CLIENT_BINDING_GO
-}
-
-/// Decides an open of `instance` by `session`. Changes nothing.
-///
-/// # Safety
-/// With `tee_ta_mutex` held. `instance` was zeroed when its context was made, and only this library wrote to it since.
-#[no_mangle]
-pub extern "C" fn client_binding_instance_check(
-    instance: &Instance,
-    session: &Session,
-    binding: u32,
+fn decide_the_rest(
+    event: &mut Event,
+    session: &mut Session,
+    instance: Option<&mut Instance>,
 ) -> u32 {
-    match instance.check_open(session, Binding::from_number(binding)) {
-        Ok(Opening::Go) => CLIENT_BINDING_GO,
-        Ok(Opening::Undecided) => CLIENT_BINDING_UNDECIDED,
-        Err(refusal) => refusal as u32,
-    }
-}
-
-/// Records that the TA, which has not been left yet, has accepted an undecided open.
-///
-/// # Safety
-/// With `tee_ta_mutex` held. `instance` as for [`client_binding_instance_check`].
-#[no_mangle]
-pub extern "C" fn client_binding_instance_opened(
-    instance: &mut Instance,
-    session: &Session,
-    binding: u32,
-) -> u32 {
-    match instance.opened(session, Binding::from_number(binding)) {
-        Ok(()) => CLIENT_BINDING_GO,
-        Err(refusal) => refusal as u32,
-    }
-}
-
-/// Login method of the session's client.
-///
-/// # Safety
-/// With `tee_ta_mutex` held.
-#[no_mangle]
-pub extern "C" fn client_binding_session_login(session: &Session) -> u32 {
-    session.client().login.0
+    let mut owner = session.client().login;
+    let happened = match (event.happened, instance) {
+        (CLIENT_BINDING_BEGIN_BY_TA, _) => Some(policy::Event::BeginByTa(event.claim.uuid)),
+        (CLIENT_BINDING_BEGIN, _) => Some(policy::Event::Begin(&event.claim)),
+        (CLIENT_BINDING_COUNTED, _) => Some(policy::Event::Counted(Quota::new(event.number))),
+        (CLIENT_BINDING_ENTER, Some(instance)) => {
+            owner = instance.login();
+            let binding = Binding::from_number(event.number);
+            Some(policy::Event::Enter(instance, binding))
+        }
+        (CLIENT_BINDING_ACCEPTED, Some(instance)) => {
+            owner = instance.login();
+            let binding = Binding::from_number(event.number);
+            Some(policy::Event::Accepted(instance, binding))
+        }
+        (CLIENT_BINDING_USE, _) => Operation::from_number(event.operation)
+            .map(|operation| policy::Event::Use(operation, None)),
+        (CLIENT_BINDING_CLAIMED_USE, _) => Operation::from_number(event.operation)
+            .map(|operation| policy::Event::Use(operation, Some(&event.claim))),
+        _ => None,
+    };
+    // What is no event is nobody's.
+    let verdict = happened.map_or(Verdict::Refused(Refusal::Malformed), |happened| {
+        policy::decide(happened, session)
+    });
+    event.verdict = match verdict {
+        Verdict::Go => CLIENT_BINDING_GO,
+        Verdict::Undecided => CLIENT_BINDING_UNDECIDED,
+        Verdict::Refused(refusal) => {
+            event.number = owner.0;
+            refusal as u32
+        }
+    };
+    event.verdict
 }
 
 /// Whether the instance has an owner.
@@ -175,15 +165,6 @@ pub extern "C" fn client_binding_session_login(session: &Session) -> u32 {
 #[no_mangle]
 pub extern "C" fn client_binding_instance_is_owned(instance: &Instance) -> bool {
     instance.owner().is_some()
-}
-
-/// Login method of the instance's owner, PUBLIC if there is none.
-///
-/// # Safety
-/// With `tee_ta_mutex` held.
-#[no_mangle]
-pub extern "C" fn client_binding_instance_login(instance: &Instance) -> u32 {
-    instance.login().0
 }
 
 /// The `TEE_Result` for a verdict.
@@ -214,18 +195,6 @@ pub extern "C" fn client_binding_reason(verdict: u32) -> *const c_char {
 #[no_mangle]
 pub extern "C" fn client_binding_quota_note(left: &mut Quota, opener: &Session, other: &Session) {
     left.note(opener, other);
-}
-
-/// Decides the open when all of them were looked at.
-///
-/// # Safety
-/// Takes a number.
-#[no_mangle]
-pub extern "C" fn client_binding_quota_check(left: Quota) -> u32 {
-    match left.check() {
-        Ok(()) => CLIENT_BINDING_GO,
-        Err(refusal) => refusal as u32,
-    }
 }
 
 static REFUSALS: RefusalLog = RefusalLog::new();

@@ -10,6 +10,7 @@
 
 mod access;
 mod denials;
+mod event;
 mod instance;
 mod log;
 mod quota;
@@ -18,6 +19,7 @@ mod session;
 pub use access::may_ask;
 pub use client_binding_abi as abi;
 pub use denials::{Denials, Reader, Refused};
+pub use event::{Event, Verdict, decide};
 pub use instance::{Binding, Instance, Opening};
 pub use log::{Counted, LogBudget, RefusalLog};
 pub use quota::Quota;

@@ -3,7 +3,12 @@
 use crate::Refusal;
 use client_binding_abi::{Claim, ClientUuid, Identity, Login, Operation};
 
+/// Somebody vouches for the client: the normal world does with each operation, the core for a TA.
 const ATTESTED: u32 = 1;
+/// It is a TA, which has no words with which the normal world could name it.
+const BY_TA: u32 = 2;
+/// [`ATTESTED`] where the record has it, above the login method.
+const ATTESTED_WORD: u64 = (ATTESTED as u64) << 32;
 
 /// The client of one session, written before the session can be found (B14) and
 /// never changed afterwards.
@@ -22,15 +27,23 @@ impl Session {
     /// TA to TA sessions need none; the core itself knows the caller (B9).
     /// B13: an unknown login method is nobody's, whichever way it came.
     pub const fn new(client: Identity, attested: bool) -> Result<Self, Refusal> {
-        if !client.login.is_known() {
-            return Err(Refusal::Malformed);
+        if client.login.is_known() {
+            Ok(Self::of_known(client, attested))
+        } else {
+            Err(Refusal::Malformed)
         }
-        let trusted = attested || client.login.0 == Login::TRUSTED_APP.0;
-        Ok(Self {
+    }
+
+    /// The same for a login method that is one.
+    pub(crate) const fn of_known(client: Identity, attested: bool) -> Self {
+        Self {
             uuid: client.uuid,
             login: client.login,
-            state: if trusted { ATTESTED } else { 0 },
-        })
+            state: match client.login {
+                Login::TRUSTED_APP => ATTESTED | BY_TA,
+                _ => attested as u32 * ATTESTED,
+            },
+        }
     }
 
     /// The identity given at open.
@@ -68,7 +81,7 @@ impl Session {
             None => Err(Refusal::Malformed),
             Some(decoded) if decoded.release => Ok(()),
             Some(decoded) => {
-                if self.matches(decoded.identity.uuid, decoded.identity.login.0 as u64) {
+                if self.matches(decoded.identity) {
                     Ok(())
                 } else {
                     Err(Refusal::NotTheClient)
@@ -77,18 +90,22 @@ impl Session {
         }
     }
 
-    /// Whether it is the client's own claim, bit for bit: then there is nothing to
+    /// Whether it is the attested client's own claim, bit for bit: then there is nothing to
     /// decode, and [`Self::check`] says yes. Nobody in the normal world speaks for a TA.
     #[inline]
     pub const fn recognizes(&self, claim: &Claim) -> bool {
-        self.matches(claim.uuid, claim.login) && self.login.0 != Login::TRUSTED_APP.0
+        let [a, b] = self.uuid.0;
+        let [c, d] = claim.uuid.0;
+        let word = (self.state as u64) << 32 | self.login.0 as u64;
+        // Few branches, for every call from the normal world pays for them.
+        (a ^ c) | (b ^ d) | (word ^ claim.login ^ ATTESTED_WORD) | claim.login >> 32 == 0
     }
 
-    const fn matches(&self, uuid: ClientUuid, login: u64) -> bool {
+    const fn matches(&self, client: Identity) -> bool {
         let [a, b] = self.uuid.0;
-        let [c, d] = uuid.0;
+        let [c, d] = client.uuid.0;
         // One branch, and no telling where the first difference was.
-        (a ^ c) | (b ^ d) | (self.login.0 as u64 ^ login) == 0
+        (a ^ c) | (b ^ d) | (self.login.0 ^ client.login.0) as u64 == 0
     }
 }
 
@@ -229,6 +246,22 @@ mod tests {
             let other = ClientUuid([1, 3]);
             for (uuid, login) in [(own.uuid, released), (other, own.login), (own.uuid, 3)] {
                 assert!(!session.recognizes(&Claim { uuid, login }), "{owner:?}");
+            }
+        }
+    }
+
+    /// No bit of the upper half stands for what the record has there.
+    #[test]
+    fn the_short_cut_takes_no_bits_above_the_login_method() {
+        let logins = Login::NORMAL_WORLD.into_iter().chain([Login::TRUSTED_APP]);
+        for (client, attested) in logins.flat_map(|login| [(login, false), (login, true)]) {
+            let session = session(Identity::new(client, A), attested);
+            let uuid = session.client().uuid;
+            for high in (0..8).chain((0..32).map(|bit| 1 << bit)) {
+                let login = high << 32 | u64::from(client.0);
+                let own = attested && client != Login::TRUSTED_APP && high == 0;
+                let recognized = session.recognizes(&Claim { uuid, login });
+                assert_eq!(recognized, own, "{client:?} {attested} {high:#x}");
             }
         }
     }

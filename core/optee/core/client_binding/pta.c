@@ -56,7 +56,8 @@ static void put_instances(struct client_binding_records *records)
 		if (ctx->is_initializing)
 			context.state |= CLIENT_BINDING_PTA_LOADING;
 
-		client_binding_assert_locked();
+		if (IS_ENABLED(CFG_CLIENT_BINDING_DEBUG))
+			client_binding_assert_locked();
 		client_binding_pta_put_instance(records, &context,
 						&ctx->client_owner);
 	}

@@ -70,10 +70,10 @@ const GUARDS: [&str; 4] = [
 /// Where each call from the normal world comes in: the second if the compiler put the first into it.
 const ENTRIES: [&str; 2] = ["entry_invoke_command", "__tee_entry_std"];
 /// What it must come to before the TA, and what it does for that before.
-const CHECK: &str = "client_binding_session_check";
+const CHECK: &str = "client_binding_decide";
 const BEFORE: &str = "client_binding_read_claim";
 /// What the check does not come to when the claim is the client's own, bit for bit.
-const COLD: &str = "client_binding_glue::check_the_rest";
+const COLD: &str = "client_binding_glue::decide_the_rest";
 /// Where a stock core finds the session, which nobody checks.
 const STOCK_LOOKUP: &str = "tee_ta_get_session";
 /// What finding and checking may take beyond that. A thread has 8 KiB.
