@@ -6,7 +6,7 @@ GLUE_TARGET := aarch64-unknown-none-softfloat
 GLUE_DIR := $(B)/glue
 GLUE_LIB := $(GLUE_DIR)/libclient_binding_glue.a
 GLUE_HEADER := $(GLUE_DIR)/client_binding_glue.h
-GLUE_SOURCES := $(wildcard core/abi/src/*.rs core/policy/src/*.rs core/glue/src/*.rs core/*/Cargo.toml) Cargo.toml Cargo.lock
+GLUE_SOURCES := $(wildcard core/abi/src/*.rs core/policy/src/*.rs core/audit/src/*.rs core/glue/src/*.rs core/*/Cargo.toml) Cargo.toml Cargo.lock
 GLUE_SYSROOT := $(B)/glue-sysroot
 
 # pic: the core relocates itself (ASLR). Frame pointers: OP-TEE's backtraces walk them. Unwind tables: nobody unwinds.

@@ -22,8 +22,7 @@ $(B)/xtask: $(call cargo-sources,xtask)
 
 # What bases.toml says about the foreign trees. It moves when that changes, and what was fetched stays until then.
 $(B)/variables.mk: $(B)/xtask bases.toml
-	@$(B)/xtask variables >$@.new
-	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+	@new=$@.$$$$; $(B)/xtask variables >$$new && { cmp -s $$new $@ && rm $$new || mv $$new $@; }
 include $(B)/variables.mk
 export SOURCE_DATE_EPOCH
 

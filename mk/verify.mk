@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # make verify: why the decision can be trusted, with figures (docs/trust.md). Minutes, and more packages than make test needs.
 
-# Every state of a small system (core/policy/tests/states.rs); every order in which cores count refusals; every way to break policy
+# Every state of a small system (core/policy/tests/states.rs); every way to break policy
 # and ABI a little: a mutant that no test notices is printed and fails. The other tests do, without the states. Before that, what
 # make test checks too, with its figures, and fuzzing.
 CARGO_MUTANTS := $(B)/tools/bin/cargo-mutants
@@ -25,8 +25,8 @@ verify: $(CARGO_MUTANTS)
 	$(MAKE) --no-print-directory -f mk/main.mk check-coverage COVERAGE=--totals check-unsafe UNSAFE=--list check-glue LINKED=--table \
 		check-deny fuzz
 	cargo test --locked --quiet -p client-binding-policy --test states -- --nocapture
-	RUSTFLAGS='--cfg loom' cargo test --locked --quiet --release --target-dir $(B)/target-loom -p client-binding-policy --test interleavings
 	rm -rf $(MUTATED) $(CARGO_TARGET_DIR)
 	rsync -a --exclude=/build --exclude=/target --exclude=/.git ./ $(MUTATED)/
 	cd $(MUTATED)/core/policy && $(CARGO_MUTANTS) mutants --in-place --no-shuffle -o $(B)/mutants -- --locked --lib --test naive_model
+	cd $(MUTATED)/core/audit && $(CARGO_MUTANTS) mutants --in-place --no-shuffle -o $(B)/mutants-audit -- --locked --lib
 	cd $(MUTATED)/core/abi && $(CARGO_MUTANTS) mutants --in-place --no-shuffle -o $(B)/mutants-abi -- --locked --lib

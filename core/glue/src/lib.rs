@@ -15,12 +15,11 @@
 #![expect(unsafe_code, reason = "C calls Rust here; check-unsafe counts it")]
 
 use client_binding_policy::abi::{Claim, Operation};
-use client_binding_policy::{
-    self as policy, Binding, Instance, Quota, Refusal, RefusalLog, Session, Verdict,
-};
+use client_binding_policy::{self as policy, Binding, Instance, Quota, Refusal, Session, Verdict};
 use core::ffi::c_char;
 use core::mem::{align_of, offset_of, size_of};
 
+pub mod audit;
 #[cfg(target_os = "none")]
 mod panic;
 pub mod pta;
@@ -195,27 +194,4 @@ pub extern "C" fn client_binding_reason(verdict: u32) -> *const c_char {
 #[no_mangle]
 pub extern "C" fn client_binding_quota_note(left: &mut Quota, opener: &Session, other: &Session) {
     left.note(opener, other);
-}
-
-static REFUSALS: RefusalLog = RefusalLog::new();
-
-/// Counts a refusal at `second` of the system time. True if it may be logged; then
-/// `count` is the number of refusals since boot and `suppressed` how many went unlogged before it.
-///
-/// # Safety
-/// `count` and `suppressed` are the caller's own variables.
-#[no_mangle]
-pub extern "C" fn client_binding_count_refusal(
-    second: u32,
-    count: &mut u64,
-    suppressed: &mut u32,
-) -> bool {
-    let refusal = REFUSALS.count(second);
-    *count = refusal.count;
-    may_log(refusal.line, suppressed)
-}
-
-fn may_log(line: Option<u16>, suppressed: &mut u32) -> bool {
-    *suppressed = line.unwrap_or(0).into();
-    line.is_some()
 }

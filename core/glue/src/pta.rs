@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! `client_binding.pta`. Called with foreign interrupts masked wherever `DENIALS` is locked, or a thread that
-//! holds it could be put aside while another core spins. Each function's Safety says so.
+//! `client_binding.pta`.
 
+use super::audit::Denials;
+use client_binding_audit::Reader;
 use client_binding_policy::abi::pta::{
     Command, Counters, Denial, Instance as Record, KEPT, VERSION,
 };
 use client_binding_policy::abi::{ClientUuid, TeeResult};
-use client_binding_policy::{may_ask, Denials, Instance, Reader, Refused, Session};
-use core::mem::offset_of;
-use spin::Mutex;
-
-static DENIALS: Mutex<Denials<KEPT>> = Mutex::new(Denials::new());
+use client_binding_policy::{may_ask, Instance, Session};
 
 /// Command that is answered by calling [`client_binding_pta_put_instance`] for each context.
 pub const CLIENT_BINDING_PTA_INSTANCES: u32 = 0;
-/// Command that has a second parameter, for [`client_binding_pta_answer`].
+/// Command that is answered by calling [`client_binding_pta_put_denial`]. Its second parameter is a number: in, of the
+/// last refusal that is known; out, of those that are lost.
 pub const CLIENT_BINDING_PTA_DENIALS: u32 = 1;
+/// Command that is answered with [`client_binding_pta_put_counters`].
+pub const CLIENT_BINDING_PTA_COUNTERS: u32 = 2;
 /// Command that is answered with [`CLIENT_BINDING_PTA_ABI`].
 pub const CLIENT_BINDING_PTA_VERSION: u32 = 3;
 /// The version of what the PTA says.
@@ -26,19 +26,19 @@ pub const CLIENT_BINDING_PTA_USER_TA: u32 = 1;
 pub const CLIENT_BINDING_PTA_PANICKED: u32 = 1 << 1;
 /// State of a context: it is being loaded.
 pub const CLIENT_BINDING_PTA_LOADING: u32 = 1 << 2;
-/// Size of a refusal, asserted on both sides.
-pub const CLIENT_BINDING_REFUSED_SIZE: usize = 40;
+/// How many refusals are kept.
+pub const CLIENT_BINDING_PTA_KEPT: usize = 64;
 
 const _: () = {
     assert!(CLIENT_BINDING_PTA_INSTANCES == Command::Instances as u32);
     assert!(CLIENT_BINDING_PTA_DENIALS == Command::Denials as u32);
+    assert!(CLIENT_BINDING_PTA_COUNTERS == Command::Counters as u32);
     assert!(CLIENT_BINDING_PTA_VERSION == Command::Version as u32);
     assert!(CLIENT_BINDING_PTA_ABI == VERSION);
     assert!(CLIENT_BINDING_PTA_USER_TA == Record::USER_TA);
     assert!(CLIENT_BINDING_PTA_PANICKED == Record::PANICKED);
     assert!(CLIENT_BINDING_PTA_LOADING == Record::LOADING);
-    assert!(size_of::<Refused>() == CLIENT_BINDING_REFUSED_SIZE);
-    assert!(offset_of!(Refused, owner) == CLIENT_BINDING_REFUSED_SIZE - 4);
+    assert!(CLIENT_BINDING_PTA_KEPT == KEPT);
 };
 
 /// The caller's buffer, and how much of it what was put there takes or would take.
@@ -75,24 +75,6 @@ pub struct Context {
     state: u32,
 }
 
-/// Counts and records a refusal. True if it may be logged; then `count` and `suppressed` are as
-/// [`client_binding_count_refusal`](super::client_binding_count_refusal) tells them.
-///
-/// # Safety
-/// With foreign interrupts masked; all three are the caller's own variables.
-#[no_mangle]
-pub extern "C" fn client_binding_record_refusal(
-    refused: &Refused,
-    count: &mut u64,
-    suppressed: &mut u32,
-) -> bool {
-    *count = DENIALS.lock().record(refused);
-    super::may_log(
-        super::REFUSALS.line((refused.time / 1000) as u32),
-        suppressed,
-    )
-}
-
 /// Whether who has opened a session to the PTA may do so.
 ///
 /// # Safety
@@ -123,31 +105,31 @@ pub extern "C" fn client_binding_pta_check(command: u32, param_types: u32) -> u3
     result.0
 }
 
-/// Answers a command that was checked and puts records, but not of instances. `number` is its second parameter, 0 if it has
-/// none.
+/// Puts the next refusal that is not known to who reads. False if there is none.
 ///
 /// # Safety
-/// With foreign interrupts masked. `records` and `number` are the caller's own, `records` is true to its buffer.
+/// With the lock of `denials` held, see [`audit`](super::audit). `records` and `reader` are the caller's own, `records` is
+/// true to its buffer.
 #[no_mangle]
-pub extern "C" fn client_binding_pta_answer(command: u32, records: &mut Records, number: &mut u64) {
-    match Command::from_number(command) {
-        Some(Command::Denials) => {
-            let mut reader = Reader::new(*number);
-            // More than are kept there can be if others come meanwhile. Each is copied under the lock, and put outside of it.
-            for _ in 0..KEPT {
-                let Some(denial) = reader.next(&DENIALS.lock()) else {
-                    break;
-                };
-                records.put(&Denial::to_octets(&denial));
-            }
-            *number = reader.lost();
-        }
-        Some(Command::Counters) => {
-            let counters = *DENIALS.lock().counters();
-            records.put(&Counters::to_octets(&counters));
-        }
-        Some(Command::Instances | Command::Version) | None => {}
+pub extern "C" fn client_binding_pta_put_denial(
+    records: &mut Records,
+    denials: &Denials,
+    reader: &mut Reader,
+) -> bool {
+    let denial = reader.next(denials);
+    if let Some(denial) = denial {
+        records.put(&Denial::to_octets(&denial));
     }
+    denial.is_some()
+}
+
+/// Puts the numbers of what was refused.
+///
+/// # Safety
+/// As for [`client_binding_pta_put_denial`].
+#[no_mangle]
+pub extern "C" fn client_binding_pta_put_counters(records: &mut Records, denials: &Denials) {
+    records.put(&Counters::to_octets(denials.counters()));
 }
 
 /// Puts an instance.
@@ -172,16 +154,6 @@ pub extern "C" fn client_binding_pta_put_instance(
         state: context.state,
     };
     records.put(&record.to_octets());
-}
-
-/// Where the refusals are kept, for a core that checks its accesses (KASAN): the library is not built to tell it.
-///
-/// # Safety
-/// `size` is the caller's own variable. Nobody but this library reads or writes the memory.
-#[no_mangle]
-pub extern "C" fn client_binding_pta_memory(size: &mut usize) -> *const u8 {
-    *size = size_of_val(&DENIALS);
-    (&raw const DENIALS).cast()
 }
 
 /// Whether everything that was put found room.

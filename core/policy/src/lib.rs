@@ -9,19 +9,15 @@
 #![forbid(unsafe_code)]
 
 mod access;
-mod denials;
 mod event;
 mod instance;
-mod log;
 mod quota;
 mod session;
 
 pub use access::may_ask;
 pub use client_binding_abi as abi;
-pub use denials::{Denials, Reader, Refused};
 pub use event::{Event, Verdict, decide};
 pub use instance::{Binding, Instance, Opening};
-pub use log::{Counted, LogBudget, RefusalLog};
 pub use quota::Quota;
 pub use session::Session;
 

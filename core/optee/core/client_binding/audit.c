@@ -8,40 +8,64 @@
 #include <assert.h>
 #include <config.h>
 #include <kernel/client_binding.h>
+#include <kernel/client_binding_audit.h>
+#include <kernel/spinlock.h>
 #include <kernel/tee_time.h>
-#include <kernel/thread.h>
 #include <optee_msg.h>
-#include <tee/uuid.h>
 #include <trace.h>
 #include <util.h>
 
-static_assert(sizeof(struct client_binding_refused) ==
-	      CLIENT_BINDING_REFUSED_SIZE);
+struct client_binding_denials {
+	uint64_t record[CLIENT_BINDING_DENIALS_SIZE / sizeof(uint64_t)];
+};
+
+static_assert(sizeof(struct client_binding_denials) ==
+	      CLIENT_BINDING_DENIALS_SIZE);
+
+/* What is below needs it */
+static unsigned int audit_lock = SPINLOCK_UNLOCK;
+static struct client_binding_log audit_log;
+
+static struct client_binding_denials *get_denials(void)
+{
+	static struct client_binding_denials denials;
+	static bool is_initialized;
+
+	if (!is_initialized)
+		client_binding_denials_init(&denials);
+	is_initialized = true;
+
+	return &denials;
+}
+
+struct client_binding_denials *
+client_binding_lock_denials(uint32_t *exceptions)
+{
+	*exceptions = cpu_spin_lock_xsave(&audit_lock);
+
+	return get_denials();
+}
+
+void client_binding_unlock_denials(uint32_t exceptions)
+{
+	cpu_spin_unlock_xrestore(&audit_lock, exceptions);
+}
 
 /* Whether the refusal may be logged */
 static bool count_refusal(const struct client_binding_event *event,
 			  const TEE_Time *now, uint64_t *count,
 			  uint32_t *unlogged)
 {
-	struct client_binding_refused refused = {
-		.time = (uint64_t)now->seconds * 1000 + now->millis,
-		.operation = event->operation,
-		.refusal = event->verdict,
-		.claim = event->claim.login,
-		.owner = event->number,
-	};
-	uint32_t exceptions = 0;
+	uint64_t time = (uint64_t)now->seconds * 1000 + now->millis;
+	uint32_t exceptions = cpu_spin_lock_xsave(&audit_lock);
 	bool may_log = false;
 
-	if (!IS_ENABLED(CFG_CLIENT_BINDING_PTA))
-		return client_binding_count_refusal(now->seconds, count,
-						    unlogged);
+	may_log = client_binding_log_count(&audit_log, now->seconds, count,
+					   unlogged);
+	if (IS_ENABLED(CFG_CLIENT_BINDING_PTA))
+		client_binding_denials_record(get_denials(), event, time);
 
-	tee_uuid_to_octets((uint8_t *)refused.ta, &event->ta);
-	/* Who holds the spinlock in there mustn't be put aside */
-	exceptions = thread_mask_exceptions(THREAD_EXCP_FOREIGN_INTR);
-	may_log = client_binding_record_refusal(&refused, count, unlogged);
-	thread_unmask_exceptions(exceptions);
+	cpu_spin_unlock_xrestore(&audit_lock, exceptions);
 
 	return may_log;
 }

@@ -6,13 +6,12 @@
  * are those of the library, here's only where they go.
  */
 
-#include <asan.h>
-#include <initcall.h>
+#include <config.h>
 #include <kernel/client_binding.h>
+#include <kernel/client_binding_audit.h>
 #include <kernel/mutex.h>
 #include <kernel/pseudo_ta.h>
 #include <kernel/tee_ta_manager.h>
-#include <kernel/thread.h>
 #include <kernel/ts_manager.h>
 #include <kernel/user_ta.h>
 #include <tee/uuid.h>
@@ -21,20 +20,6 @@
 #define PTA_UUID \
 	{ 0x55954ecb, 0x456c, 0x4c1c, \
 	  { 0xb8, 0x42, 0x66, 0x15, 0x68, 0x32, 0xf6, 0xad } }
-
-#ifdef CFG_CORE_SANITIZE_KADDRESS
-/* KASAN doesn't know the library's own memory, which memcpy() is called for */
-static TEE_Result tag_memory(void)
-{
-	size_t size = 0;
-	const uint8_t *memory = client_binding_pta_memory(&size);
-
-	asan_tag_access(memory, memory + size);
-
-	return TEE_SUCCESS;
-}
-service_init(tag_memory);
-#endif
 
 static void put_instances(struct client_binding_records *records)
 {
@@ -78,6 +63,36 @@ static TEE_Result open_session(uint32_t types,
 	return res;
 }
 
+/* One at a time, so that nobody is kept waiting for the lock for long */
+static void put_denials(struct client_binding_records *records,
+			uint64_t *number)
+{
+	struct client_binding_reader reader = { .known = *number };
+	struct client_binding_denials *denials = NULL;
+	uint32_t exceptions = 0;
+	bool more = true;
+	size_t n = 0;
+
+	/* More than are kept there can be if others come meanwhile */
+	for (n = 0; more && n < CLIENT_BINDING_PTA_KEPT; n++) {
+		denials = client_binding_lock_denials(&exceptions);
+		more = client_binding_pta_put_denial(records, denials, &reader);
+		client_binding_unlock_denials(exceptions);
+	}
+
+	*number = reader.lost;
+}
+
+static void put_counters(struct client_binding_records *records)
+{
+	struct client_binding_denials *denials = NULL;
+	uint32_t exceptions = 0;
+
+	denials = client_binding_lock_denials(&exceptions);
+	client_binding_pta_put_counters(records, denials);
+	client_binding_unlock_denials(exceptions);
+}
+
 /* @last is a parameter of one command only, NULL for the others */
 static TEE_Result put_records(uint32_t command, TEE_Param *buffer,
 			      TEE_Param *last)
@@ -86,24 +101,23 @@ static TEE_Result put_records(uint32_t command, TEE_Param *buffer,
 		.buffer = buffer->memref.buffer,
 		.room = buffer->memref.size,
 	};
-	uint32_t exceptions = 0;
 	uint64_t number = 0;
 
-	if (last)
-		number = reg_pair_to_64(last->value.b, last->value.a);
-
-	if (command == CLIENT_BINDING_PTA_INSTANCES) {
+	switch (command) {
+	case CLIENT_BINDING_PTA_INSTANCES:
 		put_instances(&records);
-	} else {
-		/* Who holds the spinlock in there mustn't be put aside */
-		exceptions = thread_mask_exceptions(THREAD_EXCP_FOREIGN_INTR);
-		client_binding_pta_answer(command, &records, &number);
-		thread_unmask_exceptions(exceptions);
+		break;
+	case CLIENT_BINDING_PTA_DENIALS:
+		number = reg_pair_to_64(last->value.b, last->value.a);
+		put_denials(&records, &number);
+		reg_pair_from_64(number, &last->value.b, &last->value.a);
+		break;
+	default:
+		put_counters(&records);
+		break;
 	}
 
 	buffer->memref.size = records.size;
-	if (last)
-		reg_pair_from_64(number, &last->value.b, &last->value.a);
 
 	return client_binding_pta_result(&records);
 }

@@ -6,7 +6,6 @@ use heapless::Deque;
 
 /// A refusal, as it is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
 pub struct Refused {
     /// When, in milliseconds.
     pub time: u64,
@@ -14,7 +13,7 @@ pub struct Refused {
     pub ta: ClientUuid,
     /// Number of the operation.
     pub operation: u32,
-    /// Number of the [`Refusal`](crate::Refusal).
+    /// Number of the refusal.
     pub refusal: u32,
     /// Login method of the claim.
     pub claim: Login,
@@ -113,9 +112,12 @@ fn alike(a: &Denial, b: &Denial) -> bool {
 
 /// How far somebody has read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct Reader {
-    known: u64,
-    lost: u64,
+    /// The number of the last refusal that is known.
+    pub known: u64,
+    /// How many refusals between what is known there was no entry for any more.
+    pub lost: u64,
 }
 
 impl Reader {
@@ -131,19 +133,14 @@ impl Reader {
         self.known = denial.last;
         Some(*denial)
     }
-
-    /// How many refusals between what is known there was no entry for any more.
-    pub const fn lost(&self) -> u64 {
-        self.lost
-    }
 }
 
 #[cfg(test)]
 mod tests {
     extern crate std;
     use super::*;
-    use crate::Refusal;
     use client_binding_abi::Operation;
+    use client_binding_policy::Refusal;
     use proptest::prelude::*;
     use std::vec::Vec;
 
@@ -162,7 +159,7 @@ mod tests {
         let entries = core::iter::from_fn(|| reader.next(denials));
         // There are no more than that, or the reader does not get on.
         let entries = entries.take(N + 1).collect();
-        (entries, reader.lost())
+        (entries, reader.lost)
     }
 
     #[test]
@@ -302,7 +299,7 @@ mod tests {
                     prop_assert_eq!(entry.first_time, history[entry.first as usize - 1].0.time);
                     prop_assert_eq!(entry.last_time, history[entry.last as usize - 1].0.time);
                 }
-                prop_assert_eq!(reader.lost(), missed);
+                prop_assert_eq!(reader.lost, missed);
                 prop_assert!(!reads || known == number);
                 // Somebody who has read nothing yet.
                 let (entries, lost) = read(&denials, 0);
