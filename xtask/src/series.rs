@@ -87,11 +87,22 @@ impl Series {
         let is_empty = fs::read_dir(to).map_or(true, |mut entries| entries.next().is_none());
         ensure!(is_empty, "{} is not empty", to.display());
         let written = placed.into_iter().map(|Placed { at, patch }| {
-            let path = to.join(at);
+            let path = to.join(&at);
             write(&path, &patch.text())?;
+            self.copy_letter(&at, to)?;
             Ok(path)
         });
         written.collect()
+    }
+
+    /// Puts what introduces the part of a patch beside it, if there is such a letter.
+    fn copy_letter(&self, patch: &Path, to: &Path) -> Result<()> {
+        let letter = patch.with_file_name("cover-letter.txt");
+        let from = self.spec.patches.join(&letter);
+        if from.is_file() {
+            fs::copy(&from, to.join(letter)).with_context(|| from.display().to_string())?;
+        }
+        Ok(())
     }
 
     pub(crate) fn checkout(&self, to: &Path, base: Option<&Path>) -> Result<()> {
