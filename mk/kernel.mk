@@ -42,7 +42,7 @@ $(B)/linux/$(1)-%/.built: $(B)/src/linux-%/.stamp $(B)/kernel/$(1)/.built
 	@mkdir -p $$(@D)/src
 	@rsync -rlpt --delete $(patsubst %,--exclude='%',.stamp .checked $(LINUX_PRODUCTS)) $(B)/src/linux-$$*/ $$(@D)/src/
 	@$(STEP) linux-$(1)-$$* $$(call kernel-make,$(B)/kernel/$(1)) M=$$(@D)/src/drivers/tee \
-		NOSTDINC_FLAGS='-nostdinc -I$$(@D)/src/include -I$$(@D)/src/include/uapi' modules
+		$$(call linux-flags,$$(@D)/src) modules
 	@cp $$(@D)/src/drivers/tee/tee.ko $$(@D)/src/drivers/tee/optee/optee.ko $$(@D)
 	@touch $$@
 endef

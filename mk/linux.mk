@@ -20,11 +20,15 @@ $(B)/boot/Image: $(B)/dl/linux/.done
 	@dpkg --fsys-tarfile $(B)/dl/linux/linux-image-*.deb | tar -xO --wildcards './boot/vmlinuz-*' >$@.new
 	@mv $@.new $@
 
-# linux-make,TREE,ARGS[,GOALS]. The tree's own headers come before those of Debian's kernel, for the series may change them. BTF
-# needs the whole kernel.
+# The options that the series adds. They are off in a tree that nobody configures, and no configuration of ours knows them.
+LINUX_OPTIONS ?= TEE_CLIENT_PROCESS TEE_CLIENT_APPLICATION
+
+# linux-flags,TREE. The tree's own headers come before those of the kernel, for the series may change them.
+linux-flags = NOSTDINC_FLAGS='-nostdinc -I$(1)/include -I$(1)/include/uapi $(LINUX_OPTIONS:%=-DCONFIG_%=1)' $(LINUX_OPTIONS:%=CONFIG_%=y)
+
+# linux-make,TREE,ARGS[,GOALS]. BTF needs the whole kernel.
 linux-make = $(MAKE) -C /usr/src/linux-headers-$(KERNEL)-arm64 M=$(1)/drivers/tee -j$(JOBS) ARCH=arm64 \
-	CROSS_COMPILE=aarch64-linux-gnu- CONFIG_DEBUG_INFO_BTF_MODULES= \
-	NOSTDINC_FLAGS='-nostdinc -I$(1)/include -I$(1)/include/uapi' $(2) $(or $(3),modules)
+	CROSS_COMPILE=aarch64-linux-gnu- CONFIG_DEBUG_INFO_BTF_MODULES= $(call linux-flags,$(1)) $(2) $(or $(3),modules)
 
 $(B)/linux/%/.built: $(B)/src/linux-%/.stamp $(KERNEL_HEADERS) mk/linux.mk
 	@$(STEP) linux-$* $(call linux-make,$(B)/src/linux-$*)

@@ -71,6 +71,7 @@ static bool is_traced(void)
 {
 	const struct mm_struct *mm = current->mm;
 	const struct task_struct *process;
+	struct sighand_struct *sighand;
 	struct task_struct *t;
 	bool traced = false;
 	int others;
@@ -82,7 +83,8 @@ static bool is_traced(void)
 
 	guard(rcu)();
 	/* No thread comes or goes, so all who are counted are users just now */
-	spin_lock_irq(&current->sighand->siglock);
+	sighand = rcu_dereference(current->sighand);
+	spin_lock_irq(&sighand->siglock);
 	others = atomic_read(&mm->mm_users);
 	for (t = current->group_leader; t; t = __next_thread(t)) {
 		if (READ_ONCE(t->mm) != mm)
@@ -90,7 +92,7 @@ static bool is_traced(void)
 		traced |= READ_ONCE(t->ptrace);
 		others--;
 	}
-	spin_unlock_irq(&current->sighand->siglock);
+	spin_unlock_irq(&sighand->siglock);
 	if (traced || !others)
 		return traced;
 
@@ -294,7 +296,13 @@ static int read_linked(struct file *file, bool *linked)
 	return 0;
 }
 
-int tee_app_get(struct tee_app *app)
+/*
+ * Gets the application of the calling task. Fails if a measurement of the
+ * executable wouldn't tell what the task is: it's traced, the executable was
+ * deleted or exchanged, others than root could have a page of it in hand, or
+ * that can't be known. The log says why. Ends early if the task is being killed.
+ */
+static int app_get(struct tee_app *app)
 {
 	const char *why = NULL;
 	enum code code;
@@ -357,7 +365,6 @@ err_put_exe:
 
 	return rc;
 }
-EXPORT_SYMBOL_GPL(tee_app_get);
 
 void tee_app_put(struct tee_app *app)
 {
@@ -444,17 +451,13 @@ static int hash_file(struct file *file, u8 digest[SHA256_DIGEST_SIZE])
 	return rc;
 }
 
-/**
- * tee_app_id() - Measure an executable
- * @app:	application of the calling task
- *
- * The measurement doesn't depend on where the executable is found: paths and
- * names are up to whoever mounts, links and renames.
- *
- * Returns the kind of application, the method, the algorithm and the digest as
- * a string to be freed with kfree(), or an ERR_PTR
+/*
+ * Measures the executable of the calling task's application. The measurement
+ * doesn't depend on where that is found: paths and names are up to whoever
+ * mounts, links and renames. What it consists of is the kind of application, the
+ * method, the algorithm and the digest.
  */
-char *tee_app_id(const struct tee_app *app)
+static char *app_id(const struct tee_app *app)
 {
 	u8 digest[HASH_MAX_DIGESTSIZE];
 	const char *method = "verity";
@@ -479,3 +482,38 @@ char *tee_app_id(const struct tee_app *app)
 
 	return id ?: ERR_PTR(-ENOMEM);
 }
+
+static int app_init(struct tee_client *client)
+{
+	return app_get(&client->app);
+}
+
+static void app_put(struct tee_client *client)
+{
+	tee_app_put(&client->app);
+}
+
+static char *app_name(const struct tee_client *client)
+{
+	struct tee_app app;
+	char *id;
+	int rc;
+
+	if (client)
+		return app_id(&client->app);
+
+	rc = app_get(&app);
+	if (rc)
+		return ERR_PTR(rc);
+	id = app_id(&app);
+	tee_app_put(&app);
+
+	return id;
+}
+
+/* Mappings can't be looked at with a lock that others wait for */
+const struct tee_login_ops tee_app_ops = {
+	.init = app_init,
+	.put = app_put,
+	.name = app_name,
+};
