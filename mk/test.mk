@@ -54,10 +54,14 @@ check-reuse:
 	reuse --root $(T)/reuse lint
 
 # Style, as each project's own checker sees it; it reads its rules from the folder it is started in. There is no history to
-# look up commits in.
+# look up commits in. What kernel-doc says of the series it must say of the stock tree, too.
 CHECKPATCH := perl $(B)/src/linux-stock/scripts/checkpatch.pl
-check-linux-style: $(B)/src/linux-stock/.stamp $(linux_SERIES)
+check-linux-style: $(B)/src/linux-stock/.stamp $(B)/src/linux-bound/.stamp $(linux_SERIES)
 	cd $(B)/src/linux-stock && $(CHECKPATCH) --no-tree --strict --no-summary --ignore=FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID $(linux_SERIES)
+	@mkdir -p $(T)
+	@for v in $(VARIANTS); do (cd $(B)/src/linux-$$v && find drivers include -name '*.[ch]' ! -name '*.mod.c' | sort | \
+		xargs perl $(B)/src/linux-stock/scripts/kernel-doc -none -Wall) 2>&1 | sed 's/:[0-9]*:/:/' | sort >$(T)/kernel-doc-$$v; done
+	@! comm -13 $(VARIANTS:%=$(T)/kernel-doc-%) | grep .
 check-optee-style: $(B)/src/optee-stock/.stamp $(B)/src/linux-stock/.stamp $(optee_SERIES)
 	cd $(B)/src/optee-stock && $(CHECKPATCH) --typedefsfile typedefs.checkpatch --no-summary $(optee_SERIES)
 
@@ -93,7 +97,7 @@ $(T)/.teec-series: $(teec_SERIES) Cargo.lock scripts/check-series
 # For check-series, which builds trees of its own with the same lines, given in the environment.
 .PHONY: series-build-linux series-build-optee
 series-build-linux:
-	$(call linux-make,$(SERIES_TREE),KCFLAGS=-Werror)
+	$(call linux-make,$(SERIES_TREE),KCFLAGS=-Werror $(SERIES_ARGS))
 series-build-optee:
 	$(call optee-make,$(SERIES_TREE),$(SERIES_OUT),$(SERIES_ARGS),$(SERIES_OUT)/core/tee.bin)
 
