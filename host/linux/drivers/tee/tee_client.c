@@ -17,6 +17,8 @@
 #include <linux/uuid.h>
 #include "tee_private.h"
 
+#define NAME_SIZE	256
+
 static bool names_user(u32 login)
 {
 	return login == TEE_IOCTL_LOGIN_USER ||
@@ -35,37 +37,39 @@ static bool names_group(u32 login)
  * the task, or one of the former, a colon, and the latter. IDs are those of the
  * initial user namespace, as hexadecimal numbers.
  */
-static char *make_name(const struct tee_claim *claim,
-		       const struct tee_client *client)
+static int make_name(char name[NAME_SIZE], const struct tee_claim *claim,
+		     const struct tee_client *client,
+		     const struct tee_login_ops *ops)
 {
-	const struct tee_login_ops *ops = tee_login_ops(claim->login);
 	char *task = NULL;
-	char *name;
+	int len = 0;
 
 	if (ops) {
 		task = ops->name(client);
 		if (IS_ERR(task))
-			return task;
+			return PTR_ERR(task);
 	}
 
 	if (names_user(claim->login))
-		name = kasprintf(GFP_KERNEL, "uid=%x%s%s", current_euid().val,
-				 task ? ":" : "", task ?: "");
+		len = snprintf(name, NAME_SIZE, "uid=%x", current_euid().val);
 	else if (names_group(claim->login))
-		name = kasprintf(GFP_KERNEL, "gid=%x%s%s", claim->gid.val,
-				 task ? ":" : "", task ?: "");
-	else
-		return task;
-	kfree(task);
+		len = snprintf(name, NAME_SIZE, "gid=%x", claim->gid.val);
 
-	return name ?: ERR_PTR(-ENOMEM);
+	if (task) {
+		len += snprintf(name + len, NAME_SIZE - len, "%s%s",
+				len ? ":" : "", task);
+		kfree(task);
+	}
+
+	return len < NAME_SIZE ? len : -E2BIG;
 }
 
 /* Makes the UUID of the calling task, or of @client if that's known to be it */
 static int calc_uuid(struct tee_claim *claim, const struct tee_client *client)
 {
-	char *name;
-	int rc;
+	const struct tee_login_ops *ops = NULL;
+	char name[NAME_SIZE];
+	int len;
 
 	switch (claim->login) {
 	case TEE_IOCTL_LOGIN_PUBLIC:
@@ -79,7 +83,8 @@ static int calc_uuid(struct tee_claim *claim, const struct tee_client *client)
 		break;
 
 	default:
-		if (!tee_login_ops(claim->login))
+		ops = tee_login_ops(claim->login);
+		if (!ops)
 			return -EINVAL;
 		break;
 	}
@@ -88,14 +93,11 @@ static int calc_uuid(struct tee_claim *claim, const struct tee_client *client)
 	    (!gid_valid(claim->gid) || !in_egroup_p(claim->gid)))
 		return -EPERM;
 
-	name = make_name(claim, client);
-	if (IS_ERR(name))
-		return PTR_ERR(name);
+	len = make_name(name, claim, client, ops);
+	if (len < 0)
+		return len;
 
-	rc = tee_client_calc_uuid(&claim->uuid, name);
-	kfree(name);
-
-	return rc;
+	return tee_client_calc_uuid(&claim->uuid, name, len);
 }
 
 int tee_client_init(struct tee_client *client, u32 login,
@@ -105,8 +107,7 @@ int tee_client_init(struct tee_client *client, u32 login,
 	gid_t gid;
 	int rc;
 
-	memset(client, 0, sizeof(*client));
-	client->claim.login = login;
+	*client = (struct tee_client){ .claim.login = login };
 
 	if (names_user(login)) {
 		client->claim.uid = current_euid();

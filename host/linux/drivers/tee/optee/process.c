@@ -196,9 +196,6 @@ int optee_reap_sessions(struct tee_context *ctx,
 	int attempts;
 	u64 last = 0;
 
-	if (list_empty(&processes->sessions))
-		return 0;
-
 	while (true) {
 		attempts = atomic_read(&processes->attempts);
 		if (!reap(optee, ta, &mine, &last))

@@ -77,6 +77,12 @@ void optee_unwatch_context(struct optee_context_data *ctxdata);
 int optee_reap_sessions(struct tee_context *ctx,
 			const u8 ta[TEE_IOCTL_UUID_LEN]);
 
+/* Spares who opens a session the call above, mostly */
+static inline bool optee_is_watching(const struct optee_processes *processes)
+{
+	return !list_empty(&processes->sessions);
+}
+
 #else
 
 struct optee_processes { };
@@ -109,6 +115,11 @@ static inline int optee_reap_sessions(struct tee_context *ctx,
 				      const u8 ta[TEE_IOCTL_UUID_LEN])
 {
 	return 0;
+}
+
+static inline bool optee_is_watching(const struct optee_processes *processes)
+{
+	return false;
 }
 
 #endif
