@@ -2,7 +2,6 @@
 
 use client_binding_abi::pta::{Counters, Denial};
 use client_binding_abi::{ClientUuid, Login};
-use heapless::Deque;
 
 /// A refusal, as it is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +23,16 @@ pub struct Refused {
 /// What was refused since boot: numbers of all of it, the last `N` that differ from the one before them.
 ///
 /// The entries follow one another without a gap, so what is lost to a reader can be counted.
+///
+/// Zeroed memory says that nothing was refused yet: nobody has to make one on a stack, which has little room for it.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Denials<const N: usize> {
-    entries: Deque<Denial, N>,
     counters: Counters,
+    /// How many entries there were since boot.
+    made: u64,
+    /// The last of them, each at its number modulo `N`.
+    entries: [Denial; N],
 }
 
 impl<const N: usize> Default for Denials<N> {
@@ -41,12 +46,13 @@ impl<const N: usize> Denials<N> {
     pub const fn new() -> Self {
         const { assert!(N > 0) };
         Self {
-            entries: Deque::new(),
             counters: Counters {
                 refusals: 0,
                 by_operation: [0; 4],
                 by_refusal: [0; 16],
             },
+            made: 0,
+            entries: [NONE; N],
         }
     }
 
@@ -82,20 +88,22 @@ impl<const N: usize> Denials<N> {
             claim,
             owner,
         };
-        match self.entries.back_mut() {
-            Some(newest) if alike(newest, &denial) => {
-                newest.last = number;
-                newest.last_time = time;
-            }
-            _ => {
-                if self.entries.is_full() {
-                    self.entries.pop_front();
-                }
-                // There is room now.
-                let _ = self.entries.push_back(denial);
-            }
+        let newest = &mut self.entries[place::<N>(self.made.wrapping_sub(1))];
+        if self.made > 0 && alike(newest, &denial) {
+            newest.last = number;
+            newest.last_time = time;
+        } else {
+            self.entries[place::<N>(self.made)] = denial;
+            // 2^64 are not to be had.
+            self.made = self.made.wrapping_add(1);
         }
         number
+    }
+
+    /// What is kept, from the oldest to the newest.
+    fn kept(&self) -> impl Iterator<Item = &Denial> {
+        let oldest = self.made.saturating_sub(N as u64);
+        (oldest..self.made).map(|n| &self.entries[place::<N>(n)])
     }
 
     /// What was counted.
@@ -103,6 +111,24 @@ impl<const N: usize> Denials<N> {
         &self.counters
     }
 }
+
+/// Where the entry with this number is.
+const fn place<const N: usize>(number: u64) -> usize {
+    (number % N as u64) as usize
+}
+
+/// What stands where there was no entry yet.
+const NONE: Denial = Denial {
+    first: 0,
+    last: 0,
+    first_time: 0,
+    last_time: 0,
+    ta: ClientUuid::NIL,
+    operation: 0,
+    refusal: 0,
+    claim: Login::PUBLIC,
+    owner: Login::PUBLIC,
+};
 
 /// Whether they differ in nothing but when they were.
 fn alike(a: &Denial, b: &Denial) -> bool {
@@ -128,7 +154,7 @@ impl Reader {
 
     /// The oldest entry with something in it that is not known yet.
     pub fn next<const N: usize>(&mut self, denials: &Denials<N>) -> Option<Denial> {
-        let denial = denials.entries.iter().find(|d| d.last > self.known)?;
+        let denial = denials.kept().find(|d| d.last > self.known)?;
         self.lost += (denial.first - 1).saturating_sub(self.known);
         self.known = denial.last;
         Some(*denial)

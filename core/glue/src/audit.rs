@@ -5,13 +5,12 @@ use super::{Event, TeeUuid};
 use client_binding_audit::{Counted, RefusalLog, Refused};
 use client_binding_policy::abi::pta::KEPT;
 use client_binding_policy::abi::{ClientUuid, Login};
-use core::mem::MaybeUninit;
 
 /// The refusals that are kept.
 pub type Denials = client_binding_audit::Denials<KEPT>;
 
 /// Size of the refusals that are kept, asserted on both sides. They are aligned as a `uint64_t`.
-pub const CLIENT_BINDING_DENIALS_SIZE: usize = 4288;
+pub const CLIENT_BINDING_DENIALS_SIZE: usize = 4272;
 
 const _: () = {
     assert!(size_of::<Denials>() == CLIENT_BINDING_DENIALS_SIZE);
@@ -38,20 +37,11 @@ pub extern "C" fn client_binding_log_count(
     line.is_some()
 }
 
-/// Nothing was refused yet.
-///
-/// # Safety
-/// With the lock of the records held; any octets become `denials`.
-#[no_mangle]
-pub extern "C" fn client_binding_denials_init(denials: &mut MaybeUninit<Denials>) {
-    denials.write(Denials::new());
-}
-
 /// Records a refusal at `time`, in milliseconds of the system time.
 ///
 /// # Safety
-/// With the lock of the records held. `denials` went through [`client_binding_denials_init`], and only this library wrote
-/// to it since. `event` is one that was refused.
+/// With the lock of the records held. `denials` was zeroed in the beginning, and only this library wrote to it since.
+/// `event` is one that was refused.
 #[no_mangle]
 pub extern "C" fn client_binding_denials_record(denials: &mut Denials, event: &Event, time: u64) {
     let TeeUuid(ta) = event.ta;

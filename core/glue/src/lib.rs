@@ -14,7 +14,7 @@
 #![cfg_attr(target_os = "none", no_std)]
 #![expect(unsafe_code, reason = "C calls Rust here; check-unsafe counts it")]
 
-use client_binding_policy::abi::{Claim, Operation};
+use client_binding_policy::abi::{Claim, Login, Operation};
 use client_binding_policy::{self as policy, Binding, Instance, Quota, Refusal, Session, Verdict};
 use core::ffi::c_char;
 use core::mem::{align_of, offset_of, size_of};
@@ -123,7 +123,9 @@ fn decide_the_rest(
 ) -> u32 {
     let mut owner = session.client().login;
     let happened = match (event.happened, instance) {
-        (CLIENT_BINDING_BEGIN_BY_TA, _) => Some(policy::Event::BeginByTa(event.claim.uuid)),
+        (CLIENT_BINDING_BEGIN_BY_TA, _) if event.claim.login == u64::from(Login::TRUSTED_APP.0) => {
+            Some(policy::Event::BeginByTa(event.claim.uuid))
+        }
         (CLIENT_BINDING_BEGIN, _) => Some(policy::Event::Begin(&event.claim)),
         (CLIENT_BINDING_COUNTED, _) => Some(policy::Event::Counted(Quota::new(event.number))),
         (CLIENT_BINDING_ENTER, Some(instance)) => {

@@ -22,28 +22,17 @@ struct client_binding_denials {
 static_assert(sizeof(struct client_binding_denials) ==
 	      CLIENT_BINDING_DENIALS_SIZE);
 
-/* What is below needs it */
+/* Zeroed memory says that nothing was refused. What is below needs the lock */
 static unsigned int audit_lock = SPINLOCK_UNLOCK;
 static struct client_binding_log audit_log;
-
-static struct client_binding_denials *get_denials(void)
-{
-	static struct client_binding_denials denials;
-	static bool is_initialized;
-
-	if (!is_initialized)
-		client_binding_denials_init(&denials);
-	is_initialized = true;
-
-	return &denials;
-}
+static struct client_binding_denials audit_denials;
 
 struct client_binding_denials *
 client_binding_lock_denials(uint32_t *exceptions)
 {
 	*exceptions = cpu_spin_lock_xsave(&audit_lock);
 
-	return get_denials();
+	return &audit_denials;
 }
 
 void client_binding_unlock_denials(uint32_t exceptions)
@@ -63,7 +52,7 @@ static bool count_refusal(const struct client_binding_event *event,
 	may_log = client_binding_log_count(&audit_log, now->seconds, count,
 					   unlogged);
 	if (IS_ENABLED(CFG_CLIENT_BINDING_PTA))
-		client_binding_denials_record(get_denials(), event, time);
+		client_binding_denials_record(&audit_denials, event, time);
 
 	cpu_spin_unlock_xrestore(&audit_lock, exceptions);
 

@@ -90,7 +90,7 @@ TEE_Result client_binding_begin(struct client_binding_event *event,
 	if (event->happened == CLIENT_BINDING_BEGIN_BY_TA) {
 		tee_uuid_to_octets((uint8_t *)event->claim.uuid,
 				   &s->clnt_id.uuid);
-		event->claim.login = TEE_LOGIN_TRUSTED_APP;
+		event->claim.login = s->clnt_id.login;
 	}
 
 	res = client_binding_ask(event, s, NULL);
@@ -150,7 +150,7 @@ TEE_Result client_binding_enter_loaded(struct client_binding_event *event,
 		/* It wasn't entered: leave it to those who wait for it */
 		s->ts_sess.ctx = NULL;
 		ctx->ref_count--;
-	} else if (res && ctx->ref_count == 1 &&
+	} else if (res && ctx->ref_count == 1 && !ctx->is_releasing &&
 		   !client_binding_instance_is_owned(&ctx->client_owner)) {
 		/* Nothing to be kept alive either */
 		TAILQ_REMOVE(&tee_ctxes, ctx, link);
