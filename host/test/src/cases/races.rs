@@ -566,17 +566,19 @@ pub(super) fn knock(
     ROOT.act()?;
     let mut strangers = (0..strangers)
         .map(|_| {
-            Process::start(|line| -> Result<()> {
+            Process::start(|line| -> Result<u32> {
                 STRANGER.be()?;
                 let tee = Tee::connect()?;
                 line.go()?;
+                let mut knocks = 0;
                 while !line.called()? {
+                    knocks += 1;
                     if let Ok(session) = tee.open_with(ta.uuid, login, opening(how, 0)) {
                         ensure!(how == Opening::Serve, "the TA refuses");
                         tee.close(session)?;
                     }
                 }
-                Ok(())
+                Ok(knocks)
             })
         })
         .collect::<Result<Vec<_>>>()?;
@@ -588,7 +590,7 @@ pub(super) fn knock(
 }
 
 /// How often a second the owner of an instance opens and closes another session while others open all the time.
-fn reopens(ta: &'static Flavour, strangers: usize, times: u32) -> Result<f64> {
+fn reopens(ta: &'static Flavour, strangers: usize, times: u32) -> Result<(f64, f64)> {
     let seat = Seat::owned(ta, Login::User)?;
     let strangers = knock(ta, Login::User, Opening::Serve, strangers)?;
     let tee = Tee::connect()?;
@@ -596,10 +598,10 @@ fn reopens(ta: &'static Flavour, strangers: usize, times: u32) -> Result<f64> {
     for _ in 0..times {
         tee.close(tee.open(ta.uuid, Login::User)?)?;
     }
-    let rate = f64::from(times) / start.elapsed().as_secs_f64();
-    dismiss(strangers)?;
+    let time = start.elapsed().as_secs_f64();
+    let theirs = f64::from(dismiss(strangers)?) / time;
     seat.close()?;
-    Ok(rate)
+    Ok((f64::from(times) / time, theirs))
 }
 
 /// How long the owner's first opens of an instance take altogether while others open all the time, whom the TA
@@ -634,12 +636,14 @@ fn opens(ta: &'static Flavour, login: Login, strangers: usize, rounds: u32) -> R
 }
 
 /// Ends them when they have an answer: a client that is killed while its TA is being loaded can end tee-supplicant.
-pub(super) fn dismiss(strangers: Vec<Process>) -> Result<()> {
+/// How often they have opened.
+pub(super) fn dismiss(strangers: Vec<Process>) -> Result<u32> {
+    let mut knocks = 0;
     for mut stranger in strangers {
         stranger.line.go()?;
-        stranger.finish::<()>()?;
+        knocks += stranger.finish::<u32>()?;
     }
-    Ok(())
+    Ok(knocks)
 }
 
 /// Of two equal rates, measured one after the other on a machine that does other things as well, one may be so much less.
@@ -657,10 +661,11 @@ fn starve(bench: &Bench) -> Result<Option<String>> {
         let times = bench.rounds(200, 2000);
         let [stock, ours] = [false, true].map(|bound| flavour(Kind::Shared, bound));
         seen.push(in_one_of_three(|| {
-            let stock = reopens(stock, strangers, times)?;
-            let ours = reopens(ours, strangers, times)?;
-            let text =
-                format!("{ours:.0} opens a second beside {strangers}, {stock:.0} if unbound");
+            let (stock, served) = reopens(stock, strangers, times)?;
+            let (ours, refused) = reopens(ours, strangers, times)?;
+            let text = format!(
+                "{ours:.0} opens a second beside {refused:.0} of {strangers}, {stock:.0} beside {served:.0} if unbound"
+            );
             Ok((ours >= SLACK * stock, text))
         })?);
     }
