@@ -3,7 +3,7 @@
 
 SUITE := $(B)/suite
 SUITE_SOURCES := $(call cargo-sources,core/abi core/policy ta/proto host/identity host/raw host/test)
-$(SUITE)/.program: $(SUITE_SOURCES) scripts/build-suite mk/suite.mk
+$(SUITE)/.program: $(SUITE_SOURCES) scripts/build-suite scripts/build-clients mk/suite.mk
 	@$(STEP) suite-program scripts/build-suite $(@D) program
 	@touch $@
 

@@ -28,10 +28,15 @@ NAME is a name or a number. A FILE is measured as fs-verity does it with SHA-256
 of 4096 octets and no salt, or with --file-hash by the SHA-256 of its content: say how the
 device is going to do it. The same file in another place is the same client.
 
-A FILE is the whole program: link it statically. Code from elsewhere, like that of shared
-libraries, is not measured, and a process that has such code is another client, which
---any-code names. It is worth less: whoever may execute FILE can bring code along, by
-LD_PRELOAD for one, and is then this client too.
+A FILE is the whole program: link it statically, to musl. Code from elsewhere, like that
+of shared libraries, is not measured, and a process that has such code is another client,
+which --any-code names. It is worth less: whoever may execute FILE can bring code along,
+by LD_PRELOAD for one, and is then this client too.
+
+A static glibc has a loader in it, for character sets and for host and user names. Whoever
+may execute FILE can have it load code, by GCONV_PATH for one, and that code can hide
+whenever the driver looks. --own-code says that FILE never calls it: it uses neither
+setlocale(), iconv(), getaddrinfo(), getpwnam() and their kind, nor dlopen().
 
 Example, in the build of an image:
   client-id --c --root image/ user-app vaultd image/usr/bin/vaultd kernel >clients.h";
@@ -58,6 +63,9 @@ struct Args {
     /// Each FILE has code besides its own when it runs, from libraries or a compiler
     #[arg(long)]
     any_code: bool,
+    /// Each FILE has no code but its own when it runs, though there is a loader in it
+    #[arg(long, conflicts_with = "any_code")]
+    own_code: bool,
     /// See below
     #[arg(required = true, value_name = "CLIENT")]
     clients: Vec<String>,
@@ -80,6 +88,7 @@ fn run(args: &Args) -> Result<String> {
     let how = How {
         file_hash: args.file_hash,
         any_code: args.any_code,
+        own_code: args.own_code,
     };
     let clients = read(&args.clients, &args.root, how)?;
     if clients.iter().any(|client| client.has_any_code()) {
@@ -101,6 +110,7 @@ fn run(args: &Args) -> Result<String> {
 struct How {
     file_hash: bool,
     any_code: bool,
+    own_code: bool,
 }
 
 fn read(words: &[String], root: &Path, how: How) -> Result<Vec<Named>> {
@@ -155,7 +165,15 @@ fn measure(file: &str, how: How) -> Result<Application> {
     Ok(match other_code {
         // A file does not show whether the program makes code when it runs.
         _ if how.any_code => Application::AnyCode(measurement),
-        None => Application::OwnCode(measurement),
+        None => {
+            let loader = program::loader(&content).filter(|_| !how.own_code);
+            if let Some(variable) = loader {
+                bail!(
+                    "{file}: there is a loader in it, and by {variable} whoever executes it has it load code; link it to musl, or say --own-code if it never calls the loader (client-id --help tells when)"
+                );
+            }
+            Application::OwnCode(measurement)
+        }
         Some(reason) => bail!(
             "{file}: {reason}, and what it executes then is not measured; link it statically, or say --any-code (client-id --help tells what that is worth)"
         ),
@@ -177,16 +195,17 @@ mod tests {
     use program::tests::kinds;
     use std::env::temp_dir;
 
-    /// Files of the test with this name: a static program, one that isn't, and a script.
+    /// Files of the test with this name: a static program, one that isn't, one with a loader, and a script.
     struct Files(PathBuf);
 
     impl Files {
         fn new(test: &str) -> Self {
             let dir = temp_dir().join(format!("client-id-{test}-{}", std::process::id()));
             fs::create_dir(&dir).unwrap();
-            let [own, linked] = kinds();
+            let [own, linked, loading] = kinds();
             fs::write(dir.join("static"), own).unwrap();
             fs::write(dir.join("linked"), linked).unwrap();
+            fs::write(dir.join("loading"), loading).unwrap();
             fs::write(dir.join("script"), "#!/bin/sh\n").unwrap();
             Self(dir)
         }
@@ -212,14 +231,19 @@ mod tests {
     const VERITY: How = How {
         file_hash: false,
         any_code: false,
+        own_code: false,
     };
     const HASH: How = How {
         file_hash: true,
-        any_code: false,
+        ..VERITY
     };
     const ANY: How = How {
-        file_hash: false,
         any_code: true,
+        ..VERITY
+    };
+    const OWN: How = How {
+        own_code: true,
+        ..VERITY
     };
 
     #[test]
@@ -257,6 +281,21 @@ mod tests {
             };
             assert!(client.has_any_code(), "{client:?}");
         }
+    }
+
+    #[test]
+    fn a_loader_has_to_be_vouched_for() {
+        let files = Files::new("loading");
+        let error = files.read("app @loading", VERITY).unwrap_err().to_string();
+        assert!(error.contains("LD_LIBRARY_PATH"), "{error}");
+        assert!(error.contains("--own-code"), "{error}");
+        let measured = Measurement::verity(&kinds()[2]);
+        let own = Application::OwnCode(measured);
+        let expected = [Named::Principal(Principal::Application(own))];
+        assert_eq!(files.read("app @loading", OWN).unwrap(), expected);
+        assert!(files.read("app @loading", ANY).unwrap()[0].has_any_code());
+        // Nobody can vouch for what is linked at run time.
+        assert!(files.read("app @linked", OWN).is_err());
     }
 
     #[test]

@@ -72,6 +72,20 @@ fn look<Elf: FileHeader<Endian = Endianness>>(content: &[u8]) -> Result<Option<&
     Ok(reason)
 }
 
+/// The variable that tells a loader within the program, if there is one, where to find more code.
+///
+/// A static glibc has such a loader for character sets, host and user look-ups, and `dlopen()`; a static musl has none.
+pub(crate) fn loader(content: &[u8]) -> Option<&'static str> {
+    ["GCONV_PATH", "LD_LIBRARY_PATH"]
+        .into_iter()
+        .find(|variable| {
+            let string = format!("\0{variable}\0");
+            content
+                .windows(string.len())
+                .any(|octets| octets == string.as_bytes())
+        })
+}
+
 const LINKED: &str = "it is linked at run time";
 const RELOCATED: &str = "it changes its own code when it starts";
 
@@ -90,10 +104,15 @@ pub(crate) mod tests {
         build(true, false, 3, segments)
     }
 
-    /// Linked statically, and at run time.
-    pub(crate) fn kinds() -> [Vec<u8>; 2] {
+    /// Linked statically, at run time, and statically with a loader.
+    pub(crate) fn kinds() -> [Vec<u8>; 3] {
         let interpreter = (3, 4, &b"/lib/ld-linux-aarch64.so.1\0"[..]);
-        [elf(&[CODE, STACK]), elf(&[CODE, STACK, interpreter])]
+        let strings = (1, 4, &b"\0LD_LIBRARY_PATH\0"[..]);
+        [
+            elf(&[CODE, STACK]),
+            elf(&[CODE, STACK, interpreter]),
+            elf(&[CODE, STACK, strings]),
+        ]
     }
 
     fn build(wide: bool, big: bool, kind: u16, segments: &[Segment<'_>]) -> Vec<u8> {
@@ -171,6 +190,19 @@ pub(crate) mod tests {
         let section = dynamic(&[(0x6fff_fffb, 0x0800_0000), (30, 8)]);
         assert_eq!(says(&elf(&[CODE, STACK, (2, 6, &section)])), None);
         assert_eq!(says(&elf(&[CODE])), None);
+    }
+
+    #[test]
+    fn a_loader_is_found_by_what_it_asks_for() {
+        let [alone, _, loading] = kinds();
+        assert_eq!(loader(&alone), None);
+        assert_eq!(loader(&loading), Some("LD_LIBRARY_PATH"));
+        assert_eq!(says(&loading), None);
+        assert_eq!(loader(b"x\0GCONV_PATH\0"), Some("GCONV_PATH"));
+        // Not what only speaks of it.
+        for text in [&b"set GCONV_PATH\0"[..], b"\0LD_LIBRARY_PATH=", b""] {
+            assert_eq!(loader(text), None);
+        }
     }
 
     #[test]

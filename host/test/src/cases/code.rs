@@ -160,6 +160,42 @@ pub(super) const CASES: &[Case] = &[
         },
     ),
     Case::service(
+        9069,
+        "Who starts a static client has it load code if it is linked to glibc, and none if to musl",
+        &[21],
+        |b| {
+            let charsets = Path::new("/tmp/charsets");
+            let charset = format!("module INTERNAL {CHARSET}// /usr/lib/charset 1\n");
+            fs::create_dir_all(charsets)?;
+            fs::write(charsets.join("gconv-modules"), charset)?;
+            each(b, &[Login::Application], |seat| {
+                for (how, known) in [
+                    ("static", Application::AnyCode as fn(_) -> _),
+                    ("static-pie", Application::AnyCode),
+                    ("musl", Application::OwnCode),
+                ] {
+                    let program = PathBuf::from(format!("/usr/bin/client-{how}"));
+                    let measured = app::measure(&program)?;
+                    for (path, known) in [
+                        (None, Application::OwnCode as fn(_) -> _),
+                        (Some(charsets), known),
+                    ] {
+                        let expected = Principal::Application(known(measured));
+                        let mut command = Command::new(&program);
+                        command.args([&hex(&seat.flavour.uuid.octets), CHARSET]);
+                        command.envs(path.map(|path| ("GCONV_PATH", path)));
+                        let seen = in_c(command)?;
+                        ensure!(
+                            seen.uuid == *expected.uuid().as_bytes(),
+                            "{how}, with {path:?}: not {expected:?}"
+                        );
+                    }
+                }
+                Ok(())
+            })
+        },
+    ),
+    Case::service(
         9067,
         "A set-group-id program logs in as an application of its group",
         &[1, 21],
@@ -197,6 +233,9 @@ pub(super) const CASES: &[Case] = &[
     )
     .by_hash(),
 ];
+
+/// A character set that no C library knows (host/test/client/charset.c).
+const CHARSET: &str = "THEIRS";
 
 /// Any one that the guest has.
 const LIBRARY: &str = "/usr/lib/aarch64-linux-gnu/libm.so.6";
@@ -275,7 +314,7 @@ fn traced_sharer() -> Result<()> {
 
 /// What `p_type` may be.
 const PT_INTERP: u32 = 3;
-const PT_NOTE: u32 = 4;
+const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
 
 /// A number in an ELF file.
 fn number(octets: &[u8], at: usize, size: usize) -> Result<usize> {
@@ -300,13 +339,14 @@ pub(super) fn interpreted(program: &Program, by: &Path) -> Result<()> {
     ROOT.act()?;
     let mut octets = fs::read(&program.0)?;
     let name = format!("{}\0", by.display());
-    let note = segments(&octets)?.find(|&(_, kind)| kind == PT_NOTE);
-    let (note, _) = note.context("no segment with a note")?;
+    // Who panics here ends, and needs no table for that.
+    let spare = segments(&octets)?.find(|&(_, kind)| kind == PT_GNU_EH_FRAME);
+    let (spare, _) = spare.context("no segment to spare")?;
     let (offset, size) = (octets.len() as u64, name.len() as u64);
     octets.extend(name.as_bytes());
-    octets[note..note + 4].copy_from_slice(&PT_INTERP.to_le_bytes());
-    octets[note + 8..note + 16].copy_from_slice(&offset.to_le_bytes());
-    octets[note + 32..note + 40].copy_from_slice(&size.to_le_bytes());
+    octets[spare..spare + 4].copy_from_slice(&PT_INTERP.to_le_bytes());
+    octets[spare + 8..spare + 16].copy_from_slice(&offset.to_le_bytes());
+    octets[spare + 32..spare + 40].copy_from_slice(&size.to_le_bytes());
     fs::write(&program.0, octets)?;
     OWNER.act()
 }
