@@ -10,7 +10,7 @@ $(BENCH)/.program: $(call cargo-sources,core/abi ta/proto host/identity host/raw
 $(BENCH)/.ta: $(call cargo-sources,core/abi ta/clients ta/kit ta/proto ta/bench) $(B)/ta/.built scripts/build-bench
 	@$(STEP) bench-ta scripts/build-bench $(@D) ta
 	@touch $@
-$(BENCH)/.plugin: $(call cargo-sources,host/bench-calls host/bench-plugin host/bench-report) scripts/build-bench
+$(BENCH)/.plugin: $(call cargo-sources,host/bench-calls host/bench-plugin host/evidence) scripts/build-bench
 	@$(STEP) bench-plugin scripts/build-bench $(@D) plugin
 	@touch $@
 

@@ -32,9 +32,9 @@ $(SUITE)/.kernel: $(wildcard host/test/kernel/*) $(B)/linux/stock/.built mk/suit
 	@for v in stock bound; do cp $(@D)/kernel/kernel_client.ko $(@D)/$$v/usr/lib/modules/; done
 	@touch $@
 
-$(SUITE)/suite-report: $(SUITE_SOURCES) $(call cargo-sources,host/test-report) mk/suite.mk
+$(SUITE)/suite-report: $(SUITE_SOURCES) $(call cargo-sources,host/evidence) mk/suite.mk
 	@mkdir -p $(@D)
-	@$(STEP) suite-report cargo build --locked --release --target-dir $(B)/target -p client-binding-test-report
+	@$(STEP) suite-report cargo build --locked --release --target-dir $(B)/target -p client-binding-evidence --bin suite-report
 	@cp $(B)/target/release/suite-report $@
 
 .PHONY: suite test-suite test-full

@@ -20,9 +20,9 @@ $(XTEST)/.overlay: $(B)/dl/xtest/.done $(XTEST)/tas/.built mk/xtest.mk
 	@cp $(XTEST)/tas/$(PKCS11_TA) $(XTEST)/overlay/usr/lib/optee_armtz/
 	@touch $@
 
-$(XTEST)/xtest-report: $(call cargo-sources,host/test-report) mk/xtest.mk
+$(XTEST)/xtest-report: $(call cargo-sources,host/evidence) mk/xtest.mk
 	@mkdir -p $(@D)
-	@$(STEP) xtest-report cargo build --locked --release --target-dir $(B)/target -p client-binding-test-report --bin xtest-report
+	@$(STEP) xtest-report cargo build --locked --release --target-dir $(B)/target -p client-binding-evidence --bin xtest-report
 	@cp $(B)/target/release/xtest-report $@
 
 # The first is what the others are compared with. "all" binds every TA.
