@@ -17,6 +17,7 @@ use client_binding_raw::{Answer, Login, Tee};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use std::fs::{self, Permissions};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::thread;
@@ -208,7 +209,7 @@ pub(super) const LAST: &[Case] = &[
     ),
     Case::service(
         4092,
-        "The driver is unbound with sessions open",
+        "The driver is unbound with the device open",
         &[11],
         unbind,
     ),
@@ -865,6 +866,7 @@ fn device() -> Result<(String, PathBuf)> {
 }
 
 /// Who has the device open goes on, and the driver waits; nobody else opens it. The stock driver would wait for ever.
+/// Without clients nothing keeps the device of tee-supplicant, which tells that to go.
 fn unbind(bench: &Bench) -> Result<Option<String>> {
     if !bench.stack.has_bound_driver() {
         return Ok(None);
@@ -894,7 +896,6 @@ fn unbind(bench: &Bench) -> Result<Option<String>> {
             clients.push(client);
         }
     }
-    supplicant::stop()?;
     let _guard = supplicant::Guard;
     let unbinding = Process::start(|_| fs::write(driver.join("unbind"), &name).context("unbind"))?;
     let start = Instant::now();
@@ -903,11 +904,21 @@ fn unbind(bench: &Bench) -> Result<Option<String>> {
         ensure!(!late, "the device can still be opened");
         thread::sleep(Duration::from_millis(10));
     }
+    let told = || Ok::<_, io::Error>(!fs::exists("/dev/teepriv0")?);
+    thread::sleep(Duration::from_millis(200));
+    ensure!(!told()?, "tee-supplicant is told to go before clients have");
     let served = clients.len();
     for mut client in clients {
         client.line.go()?;
         client.finish::<()>()?;
     }
+    let start = Instant::now();
+    while !told()? {
+        let late = start.elapsed() > Duration::from_secs(10);
+        ensure!(!late, "tee-supplicant is not told to go");
+        thread::sleep(Duration::from_millis(10));
+    }
+    supplicant::stop()?;
     unbinding.finish::<()>()?;
     ensure!(Tee::connect().is_err(), "the device is still there");
     fs::write(driver.join("bind"), &name).context("bind")?;

@@ -110,16 +110,19 @@ void optee_close_later(struct optee_context_data *ctxdata,
 
 /**
  * optee_context_data_alloc() - Allocate what the driver keeps of a context
- * @optee:	main service struct
+ * @teedev:	device that the context is of
  *
  * Return: the struct with one reference, to be dropped by
  * optee_context_data_put(), or an ERR_PTR: there's no memory, or the driver is
  * removed
  */
-struct optee_context_data *optee_context_data_alloc(struct optee *optee)
+struct optee_context_data *optee_context_data_alloc(struct tee_device *teedev)
 {
+	struct optee *optee = tee_get_drvdata(teedev);
 	struct optee_release *release = &optee->release;
 	struct optee_context_data *ctxdata;
+	/* tee-supplicant has no sessions, and goes when its device does */
+	bool counted = teedev == optee->teedev;
 	bool stopped;
 
 	ctxdata = kzalloc(sizeof(*ctxdata), GFP_KERNEL);
@@ -128,7 +131,7 @@ struct optee_context_data *optee_context_data_alloc(struct optee *optee)
 
 	spin_lock(&release->lock);
 	stopped = release->stopped;
-	if (!stopped)
+	if (!stopped && counted)
 		atomic_inc(&release->contexts);
 	spin_unlock(&release->lock);
 	if (stopped) {
@@ -137,6 +140,7 @@ struct optee_context_data *optee_context_data_alloc(struct optee *optee)
 	}
 
 	ctxdata->optee = optee;
+	ctxdata->counted = counted;
 	refcount_set(&ctxdata->refcount, 1);
 	mutex_init(&ctxdata->mutex);
 	INIT_LIST_HEAD(&ctxdata->sess_list);
@@ -153,13 +157,16 @@ struct optee_context_data *optee_context_data_alloc(struct optee *optee)
 void optee_context_data_put(struct optee_context_data *ctxdata)
 {
 	struct optee_release *release = &ctxdata->optee->release;
+	bool counted = ctxdata->counted;
 
 	if (!refcount_dec_and_test(&ctxdata->refcount))
 		return;
 
 	kfree(ctxdata);
-	atomic_dec(&release->contexts);
-	wake_up_all(&release->wait);
+	if (counted) {
+		atomic_dec(&release->contexts);
+		wake_up_all(&release->wait);
+	}
 }
 
 /**
@@ -177,7 +184,8 @@ void optee_release_init(struct optee *optee)
  * @optee:	main service struct
  *
  * Sessions can only be closed as long as there's memory for messages. Who has
- * the device open goes on until it's closed, but nobody else opens it.
+ * the device open goes on until it's closed, but nobody else opens it. Nobody
+ * waits for tee-supplicant here: it's told to go when its device is removed.
  */
 void optee_release_stop(struct optee *optee)
 {
