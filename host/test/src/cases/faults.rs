@@ -626,12 +626,16 @@ const INVOKE: u32 = 1;
 const CLOSE: u32 = 2;
 const CANCEL: u32 = 3;
 
-const OBSTACLES: [Obstacle; 4] = [
+const OBSTACLES: [Obstacle; 6] = [
     Obstacle::NoMemory,
     // As FF-A says that OP-TEE is busy, as a wait says that a signal came, as an SMC says that there is no memory.
     Obstacle::Call(-(Errno::EBUSY as i32)),
     Obstacle::Call(-(Errno::EINTR as i32)),
     Obstacle::Call(6),
+    // As FF-A denies a call, or takes its parameters for invalid: of a session the driver itself would say that OP-TEE
+    // refused the caller, or that there is none.
+    Obstacle::Call(-(Errno::EACCES as i32)),
+    Obstacle::Call(-(Errno::EINVAL as i32)),
 ];
 
 impl Obstacle {
@@ -649,8 +653,11 @@ impl Obstacle {
     fn errno(self) -> Errno {
         match self {
             Self::NoMemory => Errno::ENOMEM,
-            Self::Call(error @ ..0) | Self::Answer(error @ ..0) => Errno::from_raw(-error),
-            Self::Call(_) | Self::Answer(_) => Errno::EIO,
+            Self::Call(error) | Self::Answer(error) => match Errno::from_raw(-error) {
+                // What may go better the next time.
+                errno @ (Errno::EBUSY | Errno::EINTR) => errno,
+                _ => Errno::EIO,
+            },
         }
     }
 }
