@@ -244,7 +244,7 @@ static enum code look_at_code(const struct inode *inode, struct file **file)
 /* Is a program that is linked when it's executed told from one that isn't? */
 static int read_linked(struct file *file, bool *linked)
 {
-	unsigned int num, size, i;
+	unsigned int num, size, known_size, i;
 	union {
 		struct elf32_hdr h32;
 		struct elf64_hdr h64;
@@ -269,16 +269,18 @@ static int read_linked(struct file *file, bool *linked)
 		return 0;
 
 	if (elf.h64.e_ident[EI_CLASS] == ELFCLASS32) {
+		known_size = sizeof(struct elf32_phdr);
 		table = elf.h32.e_phoff;
 		size = elf.h32.e_phentsize;
 		num = elf.h32.e_phnum;
 	} else {
+		known_size = sizeof(struct elf64_phdr);
 		table = elf.h64.e_phoff;
 		size = elf.h64.e_phentsize;
 		num = elf.h64.e_phnum;
 	}
-	/* As exec has it */
-	if (table < 0 || num * size > SZ_64K)
+	/* As exec has it. Nothing else is executed, or read here without end */
+	if (table < 0 || size != known_size || !num || num * size > SZ_64K)
 		return 0;
 
 	BUILD_BUG_ON(offsetof(struct elf32_phdr, p_type) ||
