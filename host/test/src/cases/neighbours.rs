@@ -386,7 +386,8 @@ fn ask_statistics(bench: &Bench) -> Result<Option<String>> {
     for _ in 0..times {
         asks(&seat).context("beside another TA that is in use")?;
     }
-    dismiss(vec![user])?;
+    user.line.go()?;
+    user.finish::<()>()?;
     seat.close()?;
     Ok(Some(format!("{times} times beside another")))
 }
