@@ -162,22 +162,23 @@ fn measure(file: &str, how: How) -> Result<Application> {
     } else {
         Measurement::verity(&content)
     };
-    Ok(match other_code {
-        // A file does not show whether the program makes code when it runs.
-        _ if how.any_code => Application::AnyCode(measurement),
-        None => {
-            let loader = program::loader(&content).filter(|_| !how.own_code);
-            if let Some(variable) = loader {
-                bail!(
-                    "{file}: there is a loader in it, and by {variable} whoever executes it has it load code; link it to musl, or say --own-code if it never calls the loader (client-id --help tells when)"
-                );
-            }
-            Application::OwnCode(measurement)
-        }
-        Some(reason) => bail!(
+    // A file does not show whether the program makes code when it runs.
+    if how.any_code {
+        return Ok(Application::AnyCode(measurement));
+    }
+    if let Some(reason) = other_code {
+        bail!(
             "{file}: {reason}, and what it executes then is not measured; link it statically, or say --any-code (client-id --help tells what that is worth)"
-        ),
-    })
+        );
+    }
+    if !how.own_code
+        && let Some(variable) = program::loader(&content)
+    {
+        bail!(
+            "{file}: there is a loader in it, and by {variable} whoever executes it has it load code; link it to musl, or say --own-code if it never calls the loader (client-id --help tells when)"
+        );
+    }
+    Ok(Application::OwnCode(measurement))
 }
 
 fn hashable(size: u64) -> Result<()> {

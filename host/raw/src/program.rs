@@ -68,6 +68,11 @@ impl Program {
         Self::new("plain", |from, to| copy(from, to, false))
     }
 
+    /// A copy of that one, without fs-verity.
+    pub fn of(file: &Path) -> Result<Self> {
+        Self::new("copy", |_, to| copy(file, to, false))
+    }
+
     /// A copy with nothing behind it, up to that size.
     pub fn sparse(size: u64) -> Result<Self> {
         Self::new("sparse", |from, to| {

@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a case knows of its surroundings.
 pub(crate) struct Bench {
@@ -270,6 +270,20 @@ pub(crate) fn visit(person: Person, flavour: &'static Flavour, login: Login) -> 
             Err(answer) => answer,
         })
     })
+}
+
+/// Looks every ten milliseconds whether it is so, and fails if it is not in time.
+pub(crate) fn until(
+    patience: Duration,
+    too_late: &str,
+    is_so: impl Fn() -> Result<bool>,
+) -> Result<()> {
+    let start = Instant::now();
+    while !is_so()? {
+        ensure!(start.elapsed() < patience, "{too_late}");
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
 }
 
 /// Waits until a TA that was not there before is gone again.

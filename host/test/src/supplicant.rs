@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! tee-supplicant, which ends when a client dies whose request it serves. Systems restart it.
 
+use crate::bench::until;
 use crate::world::{Process, ROOT};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn running() -> Result<Option<Pid>> {
     for entry in fs::read_dir("/proc")? {
@@ -31,12 +32,9 @@ fn running() -> Result<Option<Pid>> {
 pub(crate) fn stop() -> Result<()> {
     let pid = running()?.context("there is no tee-supplicant")?;
     kill(pid, Signal::SIGKILL)?;
-    let start = Instant::now();
-    while running()?.is_some() {
-        ensure!(start.elapsed() < Duration::from_secs(5), "it does not die");
-        thread::sleep(Duration::from_millis(10));
-    }
-    Ok(())
+    until(Duration::from_secs(5), "it does not die", || {
+        Ok(running()?.is_none())
+    })
 }
 
 pub(crate) fn start() -> Result<()> {

@@ -139,56 +139,13 @@ pub(super) const CASES: &[Case] = &[
                     ("static-pie", Application::OwnCode),
                     ("musl", Application::OwnCode),
                 ] {
-                    let program = PathBuf::from(format!("/usr/bin/client-{how}"));
-                    let expected = Principal::Application(known(app::measure(&program)?));
                     // By LD_PRELOAD and dlopen, where that means anything.
-                    for (preload, load) in
-                        [(None, None), (Some(LIBRARY), None), (None, Some(LIBRARY))]
-                    {
-                        let mut command = Command::new(&program);
-                        command.arg(hex(&seat.flavour.uuid.octets)).args(load);
-                        command.envs(preload.map(|library| ("LD_PRELOAD", library)));
-                        let seen = in_c(command)?;
-                        ensure!(
-                            seen.uuid == *expected.uuid().as_bytes(),
-                            "{how}, with {preload:?} and {load:?}: not {expected:?}"
-                        );
-                    }
-                }
-                Ok(())
-            })
-        },
-    ),
-    Case::service(
-        9069,
-        "Who starts a static client has it load code if it is linked to glibc, and none if to musl",
-        &[21],
-        |b| {
-            let charsets = Path::new("/tmp/charsets");
-            let charset = format!("module INTERNAL {CHARSET}// /usr/lib/charset 1\n");
-            fs::create_dir_all(charsets)?;
-            fs::write(charsets.join("gconv-modules"), charset)?;
-            each(b, &[Login::Application], |seat| {
-                for (how, known) in [
-                    ("static", Application::AnyCode as fn(_) -> _),
-                    ("static-pie", Application::AnyCode),
-                    ("musl", Application::OwnCode),
-                ] {
-                    let program = PathBuf::from(format!("/usr/bin/client-{how}"));
-                    let measured = app::measure(&program)?;
-                    for (path, known) in [
-                        (None, Application::OwnCode as fn(_) -> _),
-                        (Some(charsets), known),
+                    for (variable, load) in [
+                        (None, None),
+                        (Some(("LD_PRELOAD", LIBRARY)), None),
+                        (None, Some(LIBRARY)),
                     ] {
-                        let expected = Principal::Application(known(measured));
-                        let mut command = Command::new(&program);
-                        command.args([&hex(&seat.flavour.uuid.octets), CHARSET]);
-                        command.envs(path.map(|path| ("GCONV_PATH", path)));
-                        let seen = in_c(command)?;
-                        ensure!(
-                            seen.uuid == *expected.uuid().as_bytes(),
-                            "{how}, with {path:?}: not {expected:?}"
-                        );
+                        in_c(&seat, &c_client(how), known, load, variable)?;
                     }
                 }
                 Ok(())
@@ -201,10 +158,8 @@ pub(super) const CASES: &[Case] = &[
         &[1, 21],
         |b| {
             let program = Program::same()?;
-            ROOT.act()?;
+            set_group_id(&program)?;
             let measured = app::measure(&program.0)?;
-            chown(&program.0, None, Some(CLIENTS))?;
-            fs::set_permissions(&program.0, Permissions::from_mode(0o2755))?;
             each(b, &[Login::GroupApplication(CLIENTS)], |seat| {
                 let mut agent = Agent::start(&program.0, STRANGER)?;
                 let opened = agent.open(login(&seat), false)?;
@@ -232,10 +187,39 @@ pub(super) const CASES: &[Case] = &[
         },
     )
     .by_hash(),
+    Case::service(
+        9069,
+        "Who starts a static client has it load code if it is linked to glibc, and none if to musl",
+        &[21],
+        |b| {
+            let charset = format!("module INTERNAL {CHARSET}// /usr/lib/charset 1\n");
+            fs::create_dir_all(CHARSETS)?;
+            fs::write(Path::new(CHARSETS).join("gconv-modules"), charset)?;
+            let privileged = Program::of(&c_client("static"))?;
+            set_group_id(&privileged)?;
+            each(b, &[Login::Application], |seat| {
+                for (program, known) in [
+                    (c_client("static"), Application::AnyCode as fn(_) -> _),
+                    (c_client("static-pie"), Application::AnyCode),
+                    (c_client("musl"), Application::OwnCode),
+                    // glibc does not listen to who starts one like that.
+                    (privileged.0.clone(), Application::OwnCode),
+                ] {
+                    let load = Some(CHARSET);
+                    in_c(&seat, &program, Application::OwnCode, load, None)?;
+                    let variable = Some(("GCONV_PATH", CHARSETS));
+                    in_c(&seat, &program, known, load, variable)?;
+                }
+                Ok(())
+            })
+        },
+    ),
 ];
 
 /// A character set that no C library knows (host/test/client/charset.c).
 const CHARSET: &str = "THEIRS";
+/// Where somebody says how it is loaded.
+const CHARSETS: &str = "/tmp/charsets";
 
 /// Any one that the guest has.
 const LIBRARY: &str = "/usr/lib/aarch64-linux-gnu/libm.so.6";
@@ -244,15 +228,46 @@ fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
-/// Whom the TA takes a client in C for (host/test/client).
-fn in_c(mut command: Command) -> Result<Identity> {
-    let output = command.output().context("cannot execute")?;
+/// The client in C that is linked like that (host/test/client).
+fn c_client(how: &str) -> PathBuf {
+    PathBuf::from(format!("/usr/bin/client-{how}"))
+}
+
+/// The TA takes a client in C for that application if it is told to load something, or by a variable.
+fn in_c(
+    seat: &Seat,
+    program: &Path,
+    known: fn(Measurement) -> Application,
+    load: Option<&str>,
+    variable: Option<(&str, &str)>,
+) -> Result<()> {
+    let expected = Principal::Application(known(app::measure(program)?));
+    let output = Command::new(program)
+        .arg(hex(&seat.flavour.uuid.octets))
+        .args(load)
+        .envs(variable)
+        .output()
+        .context("cannot execute")?;
     let said = String::from_utf8_lossy(&output.stdout);
     let numbers: Vec<u32> = said.split_whitespace().flat_map(str::parse).collect();
-    match numbers[..] {
-        [a, b, c, d, e, f] => Ok(Identity::from_values([(a, b), (c, d), (e, f)])),
-        _ => bail!("it said: {said}{}", String::from_utf8_lossy(&output.stderr)),
-    }
+    let [a, b, c, d, e, f] = numbers[..] else {
+        bail!("it said: {said}{}", String::from_utf8_lossy(&output.stderr))
+    };
+    let seen = Identity::from_values([(a, b), (c, d), (e, f)]);
+    ensure!(
+        seen.uuid == *expected.uuid().as_bytes(),
+        "{}, with {variable:?} and {load:?}: not {expected:?}",
+        program.display()
+    );
+    Ok(())
+}
+
+/// It gets the group of the clients, whoever executes it.
+fn set_group_id(program: &Program) -> Result<()> {
+    ROOT.act()?;
+    chown(&program.0, None, Some(CLIENTS))?;
+    fs::set_permissions(&program.0, Permissions::from_mode(0o2755))?;
+    Ok(())
 }
 
 /// All kinds of it.

@@ -3,7 +3,7 @@
 //! client is served, whoever it is, and the rules of ownership hold.
 
 use super::Case;
-use crate::bench::{Bench, Seat, died, flavour, opening, released, visit};
+use crate::bench::{Bench, Seat, died, flavour, opening, released, until, visit};
 use crate::stats::{Memory, Stats};
 use crate::supplicant;
 use crate::world::{OWNER, Process, ROOT, STRANGER, let_person};
@@ -17,11 +17,13 @@ use client_binding_raw::{Answer, Login, Tee};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use std::fs::{self, Permissions};
-use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
+
+/// How long the driver may take for what it does by itself.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) const CASES: &[Case] = &[
     Case::service(
@@ -749,12 +751,8 @@ fn undelivered_release(bench: &Bench) -> Result<Option<String>> {
             obstacle.put(CLOSE, TIMES)?;
             client.kill()?;
             client.reap()?;
-            let start = Instant::now();
-            while still_to_fail()? > 0 {
-                let late = start.elapsed() > Duration::from_secs(10);
-                ensure!(!late, "{obstacle:?}, {login:?}: no other attempt");
-                thread::sleep(Duration::from_millis(10));
-            }
+            let never = format!("{obstacle:?}, {login:?}: no other attempt");
+            until(PATIENCE, &never, || Ok(still_to_fail()? == 0))?;
             next_is_served(before, ta).with_context(|| format!("{obstacle:?}, {login:?}"))?;
             drop(held);
         }
@@ -905,13 +903,10 @@ fn unbind(bench: &Bench) -> Result<Option<String>> {
     }
     let _guard = supplicant::Guard;
     let unbinding = Process::start(|_| fs::write(driver.join("unbind"), &name).context("unbind"))?;
-    let start = Instant::now();
-    while Tee::connect().is_ok() {
-        let late = start.elapsed() > Duration::from_secs(10);
-        ensure!(!late, "the device can still be opened");
-        thread::sleep(Duration::from_millis(10));
-    }
-    let told = || Ok::<_, io::Error>(!fs::exists("/dev/teepriv0")?);
+    until(PATIENCE, "the device can still be opened", || {
+        Ok(Tee::connect().is_err())
+    })?;
+    let told = || Ok(!fs::exists("/dev/teepriv0")?);
     thread::sleep(Duration::from_millis(200));
     ensure!(!told()?, "tee-supplicant is told to go before clients have");
     let served = clients.len();
@@ -919,12 +914,7 @@ fn unbind(bench: &Bench) -> Result<Option<String>> {
         client.line.go()?;
         client.finish::<()>()?;
     }
-    let start = Instant::now();
-    while !told()? {
-        let late = start.elapsed() > Duration::from_secs(10);
-        ensure!(!late, "tee-supplicant is not told to go");
-        thread::sleep(Duration::from_millis(10));
-    }
+    until(PATIENCE, "tee-supplicant is not told to go", told)?;
     supplicant::stop()?;
     unbinding.finish::<()>()?;
     ensure!(Tee::connect().is_err(), "the device is still there");

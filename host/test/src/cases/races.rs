@@ -635,8 +635,8 @@ fn opens(ta: &'static Flavour, login: Login, strangers: usize, rounds: u32) -> R
     Ok(time)
 }
 
-/// Ends them when they have an answer: a client that is killed while its TA is being loaded can end tee-supplicant.
-/// How often they have opened.
+/// Ends them when they have an answer: a client that is killed while its TA is being loaded can end tee-supplicant. Says how
+/// often they have opened.
 pub(super) fn dismiss(strangers: Vec<Process>) -> Result<u32> {
     let mut knocks = 0;
     for mut stranger in strangers {

@@ -3,7 +3,7 @@
 //! that stayed would keep the instance and its owner: the next client is another user.
 
 use super::Case;
-use crate::bench::{Bench, CALLS, Seat, ask, crowd, flavour, released, visit};
+use crate::bench::{Bench, CALLS, Seat, ask, crowd, flavour, released, until, visit};
 use crate::stats::Stats;
 use crate::world::{Line, OWNER, Person, Process, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, ensure};
@@ -452,11 +452,9 @@ fn process_ends(bench: &Bench) -> Result<Option<String>> {
         alone = !alone;
         if holder.client.is_none() && alone {
             // Without anybody who opens something.
-            let start = Instant::now();
-            while stats.memory()?.tas > before.tas {
-                ensure!(start.elapsed() < Duration::from_secs(2), "not released");
-                thread::sleep(Duration::from_millis(10));
-            }
+            until(Duration::from_secs(2), "not released", || {
+                Ok(stats.memory()?.tas <= before.tas)
+            })?;
         }
         next_opens(OWNER, ta, Login::Process)?;
         if let Some(answer) = holder.ask()? {

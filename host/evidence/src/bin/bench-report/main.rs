@@ -10,6 +10,7 @@ mod standing;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use client_binding_bench_calls::Call;
+use client_binding_evidence::exit_code;
 use comfy_table::{CellAlignment, Table, presets};
 use places::{Layer, Places};
 use run::{Counts, Run};
@@ -48,19 +49,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    match report(&Args::parse()) {
-        Ok(complaints) if complaints.is_empty() => ExitCode::SUCCESS,
-        Ok(complaints) => {
-            for complaint in complaints {
-                println!("{complaint}");
-            }
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("bench-report: {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    exit_code("bench-report", report(&Args::parse()))
 }
 
 /// One system: its boots, and the first of them with its instructions at their places.
@@ -96,7 +85,7 @@ fn boot(args: &Args, folder: &Path, core: &str) -> Result<(Run, BTreeMap<Call, C
     Ok((run, counts))
 }
 
-fn report(args: &Args) -> Result<Vec<String>> {
+fn report(args: &Args) -> Result<bool> {
     let (stock, bound) = (system(args, "stock")?, system(args, "bound")?);
     let nothing = |system: &System| system.counts.get(&Call::Nothing).map(Counts::total);
     ensure!(
@@ -139,7 +128,10 @@ fn report(args: &Args) -> Result<Vec<String>> {
             args.boots.len()
         );
     }
-    Ok(complaints)
+    for complaint in &complaints {
+        println!("{complaint}");
+    }
+    Ok(complaints.is_empty())
 }
 
 /// Whether each boot says the same of what repeats.

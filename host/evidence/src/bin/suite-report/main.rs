@@ -4,6 +4,7 @@
 mod run;
 
 use clap::Parser;
+use client_binding_evidence::exit_code;
 use comfy_table::{Table, presets};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use run::{Outcome, Run};
@@ -31,14 +32,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    match judge(&Args::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("suite-report: {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    exit_code("suite-report", judge(&Args::parse()))
 }
 
 fn judge(args: &Args) -> anyhow::Result<bool> {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! One run of the suite in one configuration.
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
+use client_binding_evidence::{Kept, system_failed};
 use client_binding_identity::Principal;
 use client_binding_test::{Event, Planned, Proves, Stack, Verdict, parse};
-use std::fs;
 use std::path::Path;
 
 /// How a case ended, as far as one can tell from outside.
@@ -55,21 +55,10 @@ pub(crate) struct Run {
 impl Run {
     /// Reads what was kept in a folder.
     pub(crate) fn read(folder: &Path) -> Result<Self> {
-        let name = folder.file_name().context("a folder has a name")?;
-        let read = |file: &str| {
-            let path = folder.join(file);
-            let octets = fs::read(&path).with_context(|| path.display().to_string())?;
-            Ok::<_, anyhow::Error>(String::from_utf8_lossy(&octets).into_owned())
-        };
-        let status = read("status")?.trim().parse().context("status")?;
-        let name = name.to_string_lossy().into_owned();
-        Self::judge(
-            name,
-            &read("events")?,
-            status,
-            &read("errors")?,
-            &read("secure-world.log")?,
-        )
+        let kept = Kept::in_folder(folder)?;
+        let (events, errors) = (kept.text("events")?, kept.text("errors")?);
+        let log = kept.text("secure-world.log")?;
+        Self::judge(kept.name, &events, kept.status, &errors, &log)
     }
 
     fn judge(name: String, events: &str, status: i32, errors: &str, log: &str) -> Result<Self> {
@@ -110,9 +99,7 @@ impl Run {
             }
         }
         if !(0..=1).contains(&status) || !done {
-            let last = errors.trim_end();
-            run.system
-                .push(format!("the system failed (status {status}): {last}"));
+            run.system.push(system_failed(status, errors));
         }
         if run.name == SWAPPED {
             run.swap();

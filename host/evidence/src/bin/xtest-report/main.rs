@@ -6,6 +6,7 @@ mod run;
 
 use anyhow::Context;
 use clap::Parser;
+use client_binding_evidence::exit_code;
 use comfy_table::{Table, presets};
 use judge::{Judgement, judge, listed};
 use run::Run;
@@ -31,14 +32,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    match report(&Args::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("xtest-report: {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    exit_code("xtest-report", report(&Args::parse()))
 }
 
 fn report(args: &Args) -> anyhow::Result<bool> {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What xtest printed on one system.
 
-use anyhow::{Context, Result};
-use std::fs;
+use anyhow::Result;
+use client_binding_evidence::{Kept, system_failed};
 use std::path::Path;
 
 /// What scripts/xtest runs.
@@ -67,20 +67,9 @@ pub(crate) struct Run {
 impl Run {
     /// Reads what was kept in a folder.
     pub(crate) fn read(folder: &Path) -> Result<Self> {
-        let name = folder.file_name().context("a folder has a name")?;
-        let read = |file: &str| {
-            let path = folder.join(file);
-            let octets = fs::read(&path).with_context(|| path.display().to_string())?;
-            Ok::<_, anyhow::Error>(String::from_utf8_lossy(&octets).into_owned())
-        };
-        let status = read("status")?.trim().parse().context("status")?;
-        let (output, errors) = (read("output")?, read("errors")?);
-        Ok(Self::parse(
-            &name.to_string_lossy(),
-            &output,
-            status,
-            &errors,
-        ))
+        let kept = Kept::in_folder(folder)?;
+        let (output, errors) = (kept.text("output")?, kept.text("errors")?);
+        Ok(Self::parse(&kept.name, &output, kept.status, &errors))
     }
 
     pub(crate) fn parse(name: &str, output: &str, status: i32, errors: &str) -> Self {
@@ -92,9 +81,7 @@ impl Run {
             troubles: Vec::new(),
         };
         if status != 0 {
-            let last = errors.trim_end();
-            run.troubles
-                .push(format!("the system failed (status {status}): {last}"));
+            run.troubles.push(system_failed(status, errors));
         }
         for suite in SUITES {
             run.read_suite(suite, output);
