@@ -16,12 +16,12 @@ $(B)/libteec/.copied: /usr/lib/aarch64-linux-gnu/libteec.so
 CLIENTS := $(B)/clients
 CLIENT_SOURCES := $(call cargo-sources,host ta/proto core/abi core/policy)
 $(CLIENTS)/.built: $(CLIENT_SOURCES) scripts/build-clients mk/rust.mk
-	@$(STEP) clients scripts/build-clients $(@D) client-binding-ca client-binding-demo client-binding-bindctl
+	@$(STEP) clients scripts/build-clients $(@D) client-binding-ca client-binding-bindctl client-binding-test
 	@touch $@
 
-# What prints the demonstration's table, and what computes the identities that a TA names as its clients: programs for here.
-$(B)/demo-report $(B)/client-id: $(B)/%: $(CLIENT_SOURCES) mk/rust.mk
-	@$(STEP) $* cargo build --locked --release --target-dir $(B)/target -p client-binding-$*
+# What computes the identities that a TA names as its clients, and what prints the demonstration's table: programs for here.
+$(B)/client-id $(B)/demo-report: $(B)/%: $(CLIENT_SOURCES) mk/rust.mk
+	@$(STEP) $* cargo build --locked --release --target-dir $(B)/target --bin $*
 	@cp $(B)/target/release/$* $@
 
 # The vault's clients: the program vault as it was built here, executed by the guest's user "owner", and the relay. The list

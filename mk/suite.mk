@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The regression suite: what it adds to the guest, and the program that judges its runs.
+# The regression suite: what it adds to the guest beside its program, which any guest has, and the program that judges its runs.
 
 SUITE := $(B)/suite
-SUITE_SOURCES := $(call cargo-sources,core/abi core/policy ta/proto host/identity host/raw host/test)
-$(SUITE)/.program: $(SUITE_SOURCES) scripts/build-suite scripts/build-clients mk/suite.mk
-	@$(STEP) suite-program scripts/build-suite $(@D) program
+$(SUITE)/.clients: $(wildcard host/test/client/*) scripts/build-suite mk/suite.mk
+	@$(STEP) suite-clients scripts/build-suite $(@D) clients
 	@touch $@
 
-# Two TAs name each kind of client once. The program is this one, the TA is the probe called "private".
-SUITE_PROGRAM := $(SUITE)/bound/usr/bin/binding-test
+# Two TAs name each kind of client once. The program is the suite's, the TA is the probe called "private".
+SUITE_PROGRAM := $(CLIENTS)/binding-test
 SUITE_CLIENTS := user owner group clients app $(SUITE_PROGRAM) user-app owner $(SUITE_PROGRAM) \
 	group-app clients $(SUITE_PROGRAM) kernel
 export PROBE_CLIENTS := $(SUITE)/clients.rs
-$(SUITE)/clients.rs $(SUITE)/clients.h: $(SUITE)/clients.%: $(B)/client-id $(SUITE)/.program guest/etc/passwd guest/etc/group mk/suite.mk
+$(SUITE)/clients.rs $(SUITE)/clients.h: $(SUITE)/clients.%: $(B)/client-id $(CLIENTS)/.built guest/etc/passwd guest/etc/group mk/suite.mk
 	@$< $(if $(filter rs,$*),--rust,--c) --root guest $(SUITE_CLIENTS) \
 		ta $(shell sed -n 's/.*Flavour::new."private", "\([0-9a-f-]*\)".*/\1/p' ta/proto/src/probe.rs) >$@
 
@@ -32,13 +31,13 @@ $(SUITE)/.kernel: $(wildcard host/test/kernel/*) $(B)/linux/stock/.built mk/suit
 	@for v in stock bound; do cp $(@D)/kernel/kernel_client.ko $(@D)/$$v/usr/lib/modules/; done
 	@touch $@
 
-$(SUITE)/suite-report: $(SUITE_SOURCES) $(call cargo-sources,host/evidence) mk/suite.mk
+$(SUITE)/suite-report: $(CLIENT_SOURCES) mk/suite.mk
 	@mkdir -p $(@D)
 	@$(STEP) suite-report cargo build --locked --release --target-dir $(B)/target -p client-binding-evidence --bin suite-report
 	@cp $(B)/target/release/suite-report $@
 
 .PHONY: suite test-suite test-full
-suite: boot-files $(addprefix $(SUITE)/,.program .probes suite-report)
+suite: boot-files $(addprefix $(SUITE)/,.clients .probes suite-report)
 
 # On the four mixes of B13, with all cases; then what else there is, the attacks where they must succeed, and everything
 # with many rounds. Where the driver is the bound one it is host/hostile, or chapter 6 could not run.

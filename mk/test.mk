@@ -19,7 +19,7 @@ check-format:
 check-clippy:
 	cargo clippy $(CLIPPY)
 check-clippy-clients: $(B)/libteec/.copied
-	cargo clippy --release --target $(GUEST_TARGET) -p client-binding-client -p client-binding-ca -p client-binding-demo \
+	cargo clippy --release --target $(GUEST_TARGET) -p client-binding-client -p client-binding-ca -p client-binding-test \
 		-p client-binding-bench $(CLIPPY)
 check-clippy-tas: $(VAULT_CLIENTS) $(B)/optee/bound/.built
 	cargo clippy --release --target $(GUEST_TARGET) $(addprefix -p client-binding-ta-,$(RUST_TAS) probe bench) --locked -- -D warnings
@@ -111,7 +111,7 @@ check-mixes: boot-files
 
 # The chapters of the suite that are quick; the bound stack is attacked through the kernel as well. All of it: test-suite, test-full.
 check-suite: suite hostile
-	scripts/suite stock:stock:debian:stock bound:bound:debian:hostile -- 1xxx 2xxx 3xxx 41xx 5011 5012 6xxx 8xxx 9xxx 10xxx
+	scripts/suite stock:stock:debian:stock bound:bound:debian:hostile -- 1xxx 2xxx 3xxx 41xx 5011 5012 6xxx 7xxx 8xxx 9xxx 10xxx
 
 # Where a client may have four sessions, most other cases could not run.
 check-quota: suite $(B)/boot/flash-quota.bin

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What the programs that judge runs have in common.
 
+pub mod suite;
+
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -5,4 +5,4 @@
 pub mod matrix;
 mod record;
 
-pub use record::{Event, Planned, Proves, Stack, Verdict, parse};
+pub use record::{Event, Outcome, Planned, Proves, Refused, Shown, Stack, Verdict, parse};

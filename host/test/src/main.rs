@@ -29,6 +29,10 @@ struct Args {
     /// Of these only the attacks: what a bound stack refuses
     #[arg(long)]
     attacks: bool,
+    /// Of these only the rows of the demonstration, which need neither the probe TAs nor OP-TEE's
+    /// statistics: nobody looks for leaks
+    #[arg(long)]
+    demonstration: bool,
     /// Print the cases instead of running them
     #[arg(long)]
     list: bool,
@@ -88,6 +92,7 @@ fn main() -> ExitCode {
     }
     let mut chosen = cases::choose(&args.filters);
     chosen.retain(|case| !args.attacks || case.proves == Proves::Refusal);
+    chosen.retain(|case| !args.demonstration || case.as_row().is_some());
     if chosen.is_empty() {
         eprintln!("binding-test: no case is meant by that: see --list");
         return ExitCode::from(2);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Which halves of the system know of client binding, and so what to expect of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -92,6 +93,81 @@ pub enum Proves {
     Service,
 }
 
+/// How a row of the demonstration ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// The attacker's call reached the TA.
+    Reached,
+    /// The owner's session is gone.
+    Gone,
+    /// The attacker shares the owner's TA instance.
+    Shared,
+    /// The TEE refused the attacker, and the owner goes on undisturbed.
+    Denied,
+    /// A rightful client was served.
+    Served,
+    /// The secure world released what nobody holds any more.
+    Freed,
+    /// Not even the owner gets in: without attested clients a bound TA stays shut.
+    Refused,
+}
+
+impl Outcome {
+    /// As people write it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Reached => "reached",
+            Self::Gone => "gone",
+            Self::Shared => "shared",
+            Self::Denied => "denied",
+            Self::Served => "served",
+            Self::Freed => "freed",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// An attempt that OP-TEE has refused, as `bindctl denials --json` tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// The TA's UUID.
+    pub ta: String,
+    /// What was attempted.
+    pub operation: String,
+    /// Why it was refused.
+    pub reason: String,
+    /// The login method of who attempted it.
+    pub claim: String,
+    /// That of the owner.
+    pub owner: String,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            ta,
+            operation,
+            reason,
+            claim,
+            owner,
+        } = self;
+        write!(
+            f,
+            "{operation} of TA {ta} by {claim}, owner {owner}: {reason}"
+        )
+    }
+}
+
+/// What a row of the demonstration should show where it is played.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// How it ends.
+    pub outcome: Outcome,
+    /// What OP-TEE itself refuses meanwhile.
+    pub refused: Option<Refused>,
+}
+
 /// A case that will run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Planned {
@@ -103,6 +179,8 @@ pub struct Planned {
     pub rules: Vec<u32>,
     /// How it shows them.
     pub proves: Proves,
+    /// It is a row of the demonstration, too.
+    pub shown: Option<Shown>,
 }
 
 /// How a case ended.

@@ -4,7 +4,7 @@
 //! in the secure world is a leak.
 
 use crate::bench::{Bench, CALLS, Seat, crowd, flavour};
-use crate::cases::Case;
+use crate::cases::{Case, Row};
 use crate::stats::{Snapshot, Stats};
 use crate::supplicant;
 use crate::world::{OWNER, Process, ROOT, let_person};
@@ -12,7 +12,7 @@ use crate::{Args, Format};
 use anyhow::{Context, Result, ensure};
 use client_binding_proto::probe::Kind;
 use client_binding_raw::{Login, Tee};
-use client_binding_test::{Event, Planned, Verdict};
+use client_binding_test::{Event, Verdict};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, geteuid, setpgid};
@@ -38,16 +38,22 @@ pub(crate) fn run(args: &Args, cases: &[&'static Case]) -> Result<bool> {
     out.event(&Event::Plan {
         stack: args.expect,
         seed: args.seed,
-        cases: cases.iter().map(|case| case.planned()).collect(),
+        cases: cases.iter().map(|case| case.planned(args.expect)).collect(),
     })?;
-    warm_up()?;
+    if !args.demonstration {
+        warm_up()?;
+    }
     for round in 0..args.repeat {
         let seed = args.seed.wrapping_add(round.into());
         let bench = Bench::new(args.expect, args.max_sessions, args.full, seed);
         for case in &cases {
             out.start(case)?;
             let start = Instant::now();
-            let ended = judge(case, &bench);
+            let ended = if args.demonstration {
+                play(case, &bench)
+            } else {
+                judge(case, &bench)
+            };
             out.end(case, &ended, start.elapsed())?;
             if ended.stuck {
                 out.event(&Event::Done)?;
@@ -102,6 +108,10 @@ fn judge(case: &'static Case, bench: &Bench) -> Ended {
     // It may have ended with a client that was killed.
     if let Err(error) = supplicant::revive() {
         return Ended::fail(format!("{}; {error:#}", ended.detail));
+    }
+    // What a row leaves for ever it may leave.
+    if case.as_row().is_some_and(Row::keeps_instance) {
+        return ended;
     }
     if let Err(error) = no_leak(&before) {
         ended.verdict = Verdict::Fail;
@@ -223,9 +233,9 @@ impl Output {
     }
 
     fn start(&self, case: &Case) -> Result<()> {
-        let Planned { number, name, .. } = case.planned();
+        let Case { number, name, .. } = case;
         self.line(Format::Text, &format!("* binding_{number} {name}"))?;
-        self.event(&Event::Start { number })
+        self.event(&Event::Start { number: *number })
     }
 
     fn end(&mut self, case: &Case, ended: &Ended, took: Duration) -> Result<()> {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The cases, by chapter: 1 who may do what, 2 ways of a descriptor, 3 release, 4 faults,
-//! 5 races, 6 hostile messages (with a driver of their own), 8 neighbours, 9 applications and
+//! 5 races, 6 hostile messages (with a driver of their own), 7 the demonstration, 8 neighbours, 9 applications and
 //! processes, 10 what an operator sees, limits.
 
 mod apps;
 mod code;
 mod declared;
+mod demonstration;
 mod faults;
 mod hostile;
 mod kernel;
@@ -21,7 +22,8 @@ mod travel;
 use crate::bench::Bench;
 use anyhow::Result;
 pub(crate) use apps::{become_application, play_as_plain_program, serve_orders};
-use client_binding_test::{Planned, Proves};
+use client_binding_test::{Planned, Proves, Stack};
+pub(crate) use demonstration::Row;
 use std::fmt;
 pub(crate) use travel::{close_on, invoke_on};
 
@@ -40,8 +42,14 @@ pub(crate) struct Case {
     pub(crate) long: bool,
     /// After that long it hangs.
     pub(crate) seconds: u64,
+    play: Play,
+}
+
+enum Play {
     /// Says what it saw; nothing if it cannot run here.
-    play: fn(&Bench) -> Result<Option<String>>,
+    Case(fn(&Bench) -> Result<Option<String>>),
+    /// It is a row of the demonstration, too.
+    Row(Row),
 }
 
 impl Case {
@@ -50,7 +58,7 @@ impl Case {
         name: &'static str,
         rules: &'static [u32],
         proves: Proves,
-        play: fn(&Bench) -> Result<Option<String>>,
+        play: Play,
     ) -> Self {
         Self {
             number,
@@ -72,7 +80,7 @@ impl Case {
         rules: &'static [u32],
         play: fn(&Bench) -> Result<Option<String>>,
     ) -> Self {
-        Self::new(number, name, rules, Proves::Refusal, play)
+        Self::new(number, name, rules, Proves::Refusal, Play::Case(play))
     }
 
     /// What works everywhere.
@@ -82,7 +90,17 @@ impl Case {
         rules: &'static [u32],
         play: fn(&Bench) -> Result<Option<String>>,
     ) -> Self {
-        Self::new(number, name, rules, Proves::Service, play)
+        Self::new(number, name, rules, Proves::Service, Play::Case(play))
+    }
+
+    /// A row of the demonstration, and its title.
+    const fn row(number: u32, title: &'static str, rules: &'static [u32], row: Row) -> Self {
+        let proves = if row.is_attack() {
+            Proves::Refusal
+        } else {
+            Proves::Service
+        };
+        Self::new(number, title, rules, proves, Play::Row(row))
     }
 
     /// It needs a bound TA.
@@ -111,19 +129,31 @@ impl Case {
 
     /// Says what it saw; nothing if it cannot run here.
     pub(crate) fn play(&self, bench: &Bench) -> Result<Option<String>> {
-        let seen = (self.play)(bench)?;
+        let seen = match &self.play {
+            Play::Case(play) => play(bench)?,
+            Play::Row(row) => Some(row.play(bench.stack)?),
+        };
         match seen {
             Some(seen) if self.by_hash => apps::play_by_hash(self, bench, &seen).map(Some),
             seen => Ok(seen),
         }
     }
 
-    pub(crate) fn planned(&self) -> Planned {
+    /// Nothing if it is no row of the demonstration.
+    pub(crate) fn as_row(&self) -> Option<&Row> {
+        match &self.play {
+            Play::Row(row) => Some(row),
+            Play::Case(_) => None,
+        }
+    }
+
+    pub(crate) fn planned(&self, stack: Stack) -> Planned {
         Planned {
             number: self.number,
             name: self.name.into(),
             rules: self.rules.into(),
             proves: self.proves,
+            shown: self.as_row().map(|row| row.shown(stack)),
         }
     }
 
@@ -170,6 +200,7 @@ pub(crate) fn choose(filters: &[String]) -> Vec<&'static Case> {
         declared::CASES,
         operator::CASES,
         quota::CASES,
+        demonstration::CASES,
         faults::LAST,
     ];
     let meant =

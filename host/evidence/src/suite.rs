@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! One run of the suite in one configuration.
 
+use crate::{Kept, system_failed};
 use anyhow::{Result, anyhow};
-use client_binding_evidence::{Kept, system_failed};
 use client_binding_identity::Principal;
 use client_binding_test::{Event, Planned, Proves, Stack, Verdict, parse};
 use std::path::Path;
 
 /// How a case ended, as far as one can tell from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub enum Ending {
+    /// As it should.
     Ok,
+    /// It is about a bound TA, which opens for nobody there.
     Closed,
+    /// Something that it needs is not there.
     Skipped,
+    /// Not as it should.
     Failed,
     /// It began and did not end.
     Hung,
@@ -20,8 +24,9 @@ pub(crate) enum Outcome {
     Missing,
 }
 
-impl Outcome {
-    pub(crate) fn word(self) -> &'static str {
+impl Ending {
+    /// As people read it.
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::Closed => "closed",
@@ -32,94 +37,108 @@ impl Outcome {
         }
     }
 
-    pub(crate) fn is_bad(self) -> bool {
+    /// Whether there is something to complain of.
+    pub const fn is_bad(self) -> bool {
         matches!(self, Self::Failed | Self::Hung | Self::Missing)
     }
 }
 
-pub(crate) struct Outcomes {
-    pub(crate) case: Planned,
-    pub(crate) outcome: Outcome,
-    pub(crate) detail: String,
-    pub(crate) millis: u64,
+/// A case, and what came of it.
+pub struct Played {
+    /// Which.
+    pub case: Planned,
+    /// How it ended.
+    pub ending: Ending,
+    /// What was seen.
+    pub detail: String,
+    /// How long it took.
+    pub millis: u64,
 }
 
-pub(crate) struct Run {
+/// One run.
+pub struct Run {
     /// Of the configuration.
-    pub(crate) name: String,
-    pub(crate) results: Vec<Outcomes>,
+    pub name: String,
+    /// Where it was; nothing if it did not even begin.
+    pub stack: Option<Stack>,
+    /// Each case that was planned.
+    pub results: Vec<Played>,
     /// What went wrong outside of cases.
-    pub(crate) system: Vec<String>,
+    pub system: Vec<String>,
+    done: bool,
 }
 
 impl Run {
-    /// Reads what was kept in a folder.
-    pub(crate) fn read(folder: &Path) -> Result<Self> {
+    /// What was kept in a folder, judged.
+    pub fn in_folder(folder: &Path) -> Result<Self> {
         let kept = Kept::in_folder(folder)?;
         let (events, errors) = (kept.text("events")?, kept.text("errors")?);
         let log = kept.text("secure-world.log")?;
         Self::judge(kept.name, &events, kept.status, &errors, &log)
     }
 
-    fn judge(name: String, events: &str, status: i32, errors: &str, log: &str) -> Result<Self> {
+    /// What the guest said.
+    pub fn from_events(name: String, events: &str) -> Result<Self> {
         // A guest that was stopped leaves half a line.
         let whole = &events[..events.rfind('\n').map_or(0, |end| end + 1)];
         let events = parse(whole).map_err(|error| anyhow!("{name}: {error}"))?;
         let mut run = Self {
             name,
+            stack: None,
             results: Vec::new(),
             system: Vec::new(),
+            done: false,
         };
-        let mut stack = None;
-        let mut done = false;
         for event in events {
             match event {
-                Event::Plan {
-                    stack: on, cases, ..
-                } => {
-                    stack = Some(on);
-                    run.results = cases.into_iter().map(Outcomes::missing).collect();
+                Event::Plan { stack, cases, .. } => {
+                    run.stack = Some(stack);
+                    run.results = cases.into_iter().map(Played::missing).collect();
                 }
-                Event::Start { number } => run.set(number, Outcome::Hung, "no end", 0),
+                Event::Start { number } => run.set(number, Ending::Hung, "no end", 0),
                 Event::End {
                     number,
                     verdict,
                     detail,
                     millis,
                 } => {
-                    let outcome = match verdict {
-                        Verdict::Ok => Outcome::Ok,
-                        Verdict::Closed => Outcome::Closed,
-                        Verdict::Skipped => Outcome::Skipped,
-                        Verdict::Fail => Outcome::Failed,
+                    let ending = match verdict {
+                        Verdict::Ok => Ending::Ok,
+                        Verdict::Closed => Ending::Closed,
+                        Verdict::Skipped => Ending::Skipped,
+                        Verdict::Fail => Ending::Failed,
                     };
-                    run.set(number, outcome, &detail, millis);
+                    run.set(number, ending, &detail, millis);
                 }
-                Event::Done => done = true,
+                Event::Done => run.done = true,
             }
         }
-        if !(0..=1).contains(&status) || !done {
+        Ok(run)
+    }
+
+    fn judge(name: String, events: &str, status: i32, errors: &str, log: &str) -> Result<Self> {
+        let mut run = Self::from_events(name, events)?;
+        if !(0..=1).contains(&status) || !run.done {
             run.system.push(system_failed(status, errors));
         }
         if run.name == SWAPPED {
             run.swap();
         } else {
-            run.system
-                .extend(stack.and_then(|stack| run.log_trouble(stack, done, log)));
+            run.system.extend(run.log_trouble(log));
         }
         Ok(run)
     }
 
-    fn set(&mut self, number: u32, outcome: Outcome, detail: &str, millis: u64) {
+    fn set(&mut self, number: u32, ending: Ending, detail: &str, millis: u64) {
         let case = self
             .results
             .iter_mut()
             .find(|result| result.case.number == number);
         // Once bad, a repetition does not make it good.
         if let Some(case) = case
-            && !(case.outcome == Outcome::Failed)
+            && !(case.ending == Ending::Failed)
         {
-            case.outcome = outcome;
+            case.ending = ending;
             case.detail = detail.into();
             case.millis = millis;
         }
@@ -129,18 +148,19 @@ impl Run {
     /// of, or its case cannot fail at all.
     fn swap(&mut self) {
         for result in &mut self.results {
-            (result.outcome, result.detail) = match result.outcome {
-                Outcome::Failed => (Outcome::Ok, "complains".into()),
-                Outcome::Ok | Outcome::Closed => (
-                    Outcome::Failed,
+            (result.ending, result.detail) = match result.ending {
+                Ending::Failed => (Ending::Ok, "complains".into()),
+                Ending::Ok | Ending::Closed => (
+                    Ending::Failed,
                     "does not notice that nothing is bound".into(),
                 ),
-                Outcome::Skipped | Outcome::Hung | Outcome::Missing => continue,
+                Ending::Skipped | Ending::Hung | Ending::Missing => continue,
             };
         }
     }
 
-    pub(crate) fn result(&self, number: u32) -> Option<&Outcomes> {
+    /// What came of a case.
+    pub fn result(&self, number: u32) -> Option<&Played> {
         self.results
             .iter()
             .find(|result| result.case.number == number)
@@ -148,7 +168,8 @@ impl Run {
 
     /// B16: refusals are logged where there are any, not all of them if there are many, and
     /// never say who the owner is.
-    fn log_trouble(&self, stack: Stack, done: bool, log: &str) -> Option<String> {
+    fn log_trouble(&self, log: &str) -> Option<String> {
+        let stack = self.stack?;
         let refusals = log.lines().filter(|line| line.contains(REFUSED));
         let owners = OWNERS.map(|owner| owner.uuid().to_string());
         if refusals
@@ -158,14 +179,14 @@ impl Run {
             return Some("the secure log says who the owner is".into());
         }
         let lines = refusals.count() as u64;
-        let refused = self.results.iter().any(|result| match result.outcome {
-            Outcome::Closed => true,
-            Outcome::Ok => stack.verifies() && result.case.proves == Proves::Refusal,
+        let refused = self.results.iter().any(|result| match result.ending {
+            Ending::Closed => true,
+            Ending::Ok => stack.verifies() && result.case.proves == Proves::Refusal,
             _ => false,
         });
         match (stack.has_bound_core(), lines) {
             (true, 0) if refused => Some("no refusal is in the secure log".into()),
-            (true, _) if done && lines > BURST + self.seconds() + CLOCKS => {
+            (true, _) if self.done && lines > BURST + self.seconds() + CLOCKS => {
                 Some(format!("{lines} refusals are in the secure log"))
             }
             (false, 1..) => Some("a stock core refuses".into()),
@@ -173,15 +194,16 @@ impl Run {
         }
     }
 
-    pub(crate) fn seconds(&self) -> u64 {
+    /// How long all cases took.
+    pub fn seconds(&self) -> u64 {
         self.results.iter().map(|result| result.millis).sum::<u64>() / 1000
     }
 
     /// Everything that is not as it should be.
-    pub(crate) fn troubles(&self) -> Vec<String> {
-        let bad = self.results.iter().filter(|result| result.outcome.is_bad());
+    pub fn troubles(&self) -> Vec<String> {
+        let bad = self.results.iter().filter(|result| result.ending.is_bad());
         let cases = bad.map(|result| {
-            let (number, word) = (result.case.number, result.outcome.word());
+            let (number, word) = (result.case.number, result.ending.word());
             format!(
                 "binding_{number} {}: {word}: {}",
                 result.case.name, result.detail
@@ -191,11 +213,11 @@ impl Run {
     }
 }
 
-impl Outcomes {
+impl Played {
     fn missing(case: Planned) -> Self {
         Self {
             case,
-            outcome: Outcome::Missing,
+            ending: Ending::Missing,
             detail: "the run ended before it".into(),
             millis: 0,
         }
@@ -224,6 +246,7 @@ mod tests {
             name: "x".into(),
             rules: vec![2],
             proves,
+            shown: None,
         };
         let mut events = vec![
             Event::Plan {

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Puts runs of the regression suite side by side and judges them.
 
-mod run;
-
 use clap::Parser;
 use client_binding_evidence::exit_code;
+use client_binding_evidence::suite::{Ending, Run};
 use comfy_table::{Table, presets};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
-use run::{Outcome, Run};
 use std::collections::BTreeMap;
 use std::fs;
 use std::iter::once;
@@ -36,7 +34,11 @@ fn main() -> ExitCode {
 }
 
 fn judge(args: &Args) -> anyhow::Result<bool> {
-    let runs: Vec<_> = args.runs.iter().map(|folder| Run::read(folder)).collect();
+    let runs: Vec<_> = args
+        .runs
+        .iter()
+        .map(|folder| Run::in_folder(folder))
+        .collect();
     let runs = runs.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
     println!("{}", table(&runs));
     if let Some(path) = &args.junit {
@@ -74,19 +76,19 @@ fn table(runs: &[Run]) -> Table {
     for (number, name) in names {
         let cells = runs.iter().map(|run| match run.result(number) {
             None => "-".to_owned(),
-            Some(result) => result.outcome.word().to_owned(),
+            Some(result) => result.ending.word().to_owned(),
         });
         table.add_row([number.to_string(), name.clone()].into_iter().chain(cells));
     }
-    for (what, outcomes) in [
-        ("ok", &[Outcome::Ok][..]),
-        ("closed", &[Outcome::Closed]),
-        ("skipped", &[Outcome::Skipped]),
-        ("bad", &[Outcome::Failed, Outcome::Hung, Outcome::Missing]),
+    for (what, endings) in [
+        ("ok", &[Ending::Ok][..]),
+        ("closed", &[Ending::Closed]),
+        ("skipped", &[Ending::Skipped]),
+        ("bad", &[Ending::Failed, Ending::Hung, Ending::Missing]),
     ] {
         let cells = runs.iter().map(|run| {
             let results = run.results.iter();
-            let these = results.filter(|result| outcomes.contains(&result.outcome));
+            let these = results.filter(|result| endings.contains(&result.ending));
             these.count().to_string()
         });
         table.add_row([String::new(), what.into()].into_iter().chain(cells));
@@ -106,12 +108,12 @@ fn junit(runs: &[Run]) -> Report {
         let mut suite = TestSuite::new(run.name.as_str());
         for result in &run.results {
             let failure = NonSuccessKind::Failure;
-            let mut status = match result.outcome {
-                Outcome::Ok | Outcome::Closed => TestCaseStatus::success(),
-                Outcome::Skipped => TestCaseStatus::skipped(),
+            let mut status = match result.ending {
+                Ending::Ok | Ending::Closed => TestCaseStatus::success(),
+                Ending::Skipped => TestCaseStatus::skipped(),
                 _ => TestCaseStatus::non_success(failure),
             };
-            if result.outcome.is_bad() || result.outcome == Outcome::Skipped {
+            if result.ending.is_bad() || result.ending == Ending::Skipped {
                 status.set_message(result.detail.as_str());
             }
             let name = format!("binding_{} {}", result.case.number, result.case.name);

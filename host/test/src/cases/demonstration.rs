@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The plays. Each starts as root in a process of its own.
+//! The demonstration: what a session id and an open file descriptor are good for, as rows of a table with a word for
+//! each stack. Its cases need no TA but those that users have, and no PTA but the operator's.
 
+use super::Case;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use client_binding_client::{Client, Error, Login, Origin, Param};
-use client_binding_demo_rows::{Outcome, Row};
 use client_binding_identity::Principal;
-use client_binding_proto::{Identity, TaUuid, relay, vault, vault_c, whoami};
+use client_binding_proto::{Identity, TaUuid, probe, relay, vault, vault_c, whoami};
 use client_binding_raw::code::TEE_ERROR_BAD_PARAMETERS;
 use client_binding_raw::people::{CLIENTS, Line, OWNER, Person, Process, STRANGER, let_person};
 use client_binding_raw::program::{self, Program};
 use client_binding_raw::{self as raw, Answer, Session, Tee, sys};
+use client_binding_test::{Outcome, Refused, Shown, Stack};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
@@ -19,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs;
 use std::io::Write;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -31,40 +33,167 @@ const LONG: Duration = Duration::from_secs(2);
 /// Time for such a command to reach the TA.
 const START: Duration = Duration::from_millis(500);
 
-/// Plays a row.
-pub(crate) fn play(row: Row) -> Result<Ending> {
-    let ending = act(row);
-    if let Err(error) = &ending
-        && let Some(OwnerRefused(reason)) = error.downcast_ref()
-    {
-        return Ok((Outcome::Refused, format!("the owner: {reason}")));
-    }
-    ending
+/// What makes a case a row: the words that its ending should be described by.
+pub(crate) struct Row {
+    /// The TA that is attacked. The vaults carry the flag.
+    ta: TaUuid,
+    stock: Outcome,
+    bound: Outcome,
+    /// What OP-TEE itself refuses meanwhile, where all is bound.
+    refused: Option<Attempt>,
+    play: fn() -> Result<Ending>,
 }
 
-fn act(row: Row) -> Result<Ending> {
-    match row {
-        Row::ChildUid => child_uid(whoami::UUID, whoami::Command::WhoAmI.number()),
-        Row::PassedFd => passed_fd(),
-        Row::EuidChange => euid_change(),
-        Row::EuidBack => euid_back(),
-        Row::Thread => thread_credentials(),
-        Row::UserNamespace => user_namespace(),
-        Row::GroupLost => group_lost(),
-        Row::CloseByOther => close_by_other(),
-        Row::CancelByOther => cancel_by_other(),
-        Row::OtherProgram => other_program(),
-        Row::ForkChild => fork_child(),
-        Row::JoinOtherUser => join(STRANGER, Login::User),
-        Row::JoinOtherLogin => join(OWNER, Login::Group(CLIENTS)),
-        Row::JoinPublic => join(STRANGER, Login::Public),
-        Row::JoinSameUser => join_same_user(),
-        Row::StrangerFirst => stranger_first(),
-        Row::JoinTa => join_ta(),
-        Row::InvokeBound => child_uid(vault_c::UUID, vault_c::Command::WhoAmI.number()),
-        Row::LastHolder => last_holder(),
-        Row::OwnerKilled => owner_killed(),
+/// Operation, reason, the login method of who claims and of who owns.
+type Attempt = [&'static str; 4];
+
+impl Row {
+    /// It succeeds on a stock stack, with that word for it, and is denied where all is bound.
+    const fn attack(ta: TaUuid, stock: Outcome, play: fn() -> Result<Ending>) -> Self {
+        Self {
+            ta,
+            stock,
+            bound: Outcome::Denied,
+            refused: None,
+            play,
+        }
     }
+
+    /// It ends alike everywhere.
+    const fn service(ta: TaUuid, outcome: Outcome, play: fn() -> Result<Ending>) -> Self {
+        Self {
+            ta,
+            stock: outcome,
+            bound: outcome,
+            refused: None,
+            play,
+        }
+    }
+
+    /// OP-TEE refuses something meanwhile, and tells of it.
+    const fn refused(
+        mut self,
+        operation: &'static str,
+        reason: &'static str,
+        claim: &'static str,
+        owner: &'static str,
+    ) -> Self {
+        self.refused = Some([operation, reason, claim, owner]);
+        self
+    }
+
+    /// Whether it is an attack.
+    pub(super) const fn is_attack(&self) -> bool {
+        matches!(self.bound, Outcome::Denied)
+    }
+
+    /// Whether the TA stays when everybody has left.
+    pub(crate) fn keeps_instance(&self) -> bool {
+        self.ta == vault::UUID
+    }
+
+    /// How it should end.
+    fn on(&self, stack: Stack) -> Outcome {
+        if stack.verifies() {
+            self.bound
+        } else if self.ta != whoami::UUID && !stack.opens_bound() {
+            Outcome::Refused
+        } else {
+            self.stock
+        }
+    }
+
+    /// What the row should show there.
+    pub(super) fn shown(&self, stack: Stack) -> Shown {
+        let refused = self.refused.filter(|_| stack.verifies());
+        Shown {
+            outcome: self.on(stack),
+            refused: refused.map(|attempt| {
+                let [operation, reason, claim, owner] = attempt.map(str::to_owned);
+                let ta = self.ta.text.to_owned();
+                Refused {
+                    ta,
+                    operation,
+                    reason,
+                    claim,
+                    owner,
+                }
+            }),
+        }
+    }
+
+    /// Plays it; says what was seen.
+    pub(super) fn play(&self, stack: Stack) -> Result<String> {
+        let (outcome, detail) = (self.play)().or_else(|error| {
+            let OwnerRefused(reason) = error.downcast()?;
+            anyhow::Ok((Outcome::Refused, format!("the owner: {reason}")))
+        })?;
+        let expected = self.on(stack);
+        ensure!(
+            outcome == expected,
+            "{} where {} is right: {detail}",
+            outcome.word(),
+            expected.word()
+        );
+        Ok(detail)
+    }
+}
+
+macro_rules! rows {
+    ($($number:literal $title:literal $rules:tt $row:ident $ta:ident $outcome:ident $play:expr
+        $(, refused $operation:literal $reason:literal $claim:literal $owner:literal)?;)*) => {
+        pub(super) const CASES: &[Case] = &[$(Case::row(
+            $number,
+            $title,
+            &$rules,
+            Row::$row($ta::UUID, Outcome::$outcome, $play)
+                $(.refused($operation, $reason, $claim, $owner))?,
+        )),*];
+    };
+}
+
+rows! {
+    7001 "child with another uid invokes on inherited fd" [2]
+        attack whoami Reached || child_uid(whoami::UUID, whoami::Command::WhoAmI.number()), refused "invoke" "not-the-client" "USER" "USER";
+    7002 "another user invokes on an fd sent over a UNIX socket" [2]
+        attack whoami Reached passed_fd, refused "invoke" "not-the-client" "USER" "USER";
+    7003 "the process changes its euid and invokes" [2]
+        attack whoami Reached euid_change, refused "invoke" "not-the-client" "USER" "USER";
+    7004 "the owner regains its euid and goes on working" [17]
+        service whoami Served euid_back, refused "invoke" "not-the-client" "USER" "USER";
+    7005 "a thread with credentials of its own invokes" [17]
+        attack whoami Reached thread_credentials, refused "invoke" "not-the-client" "USER" "USER";
+    7006 "a user namespace maps another uid onto the owner's" [17]
+        attack whoami Reached user_namespace, refused "invoke" "not-the-client" "USER" "USER";
+    7007 "GROUP owner loses the group and invokes" [17]
+        attack whoami Reached group_lost, refused "invoke" "not-the-client" "GROUP" "GROUP";
+    7008 "another program of the same user invokes" [1]
+        attack whoami Reached other_program, refused "invoke" "not-the-client" "APPLICATION_USER" "APPLICATION_USER";
+    7009 "a child of the process that is the client invokes" [1]
+        attack whoami Reached fork_child, refused "invoke" "not-the-client" "PROCESS" "PROCESS";
+    7010 "another user closes the owner's session" [2]
+        attack whoami Gone close_by_other, refused "close" "not-the-client" "USER" "USER";
+    7011 "another user cancels the owner's running command" [2]
+        attack whoami Reached cancel_by_other, refused "cancel" "not-the-client" "USER" "USER";
+    7012 "another user opens the owner's single-instance TA" [3]
+        attack vault_c Shared || join(STRANGER, Login::User), refused "open" "not-the-owner" "USER" "USER";
+    7013 "the owner's user opens it with another login method" [3]
+        attack vault_c Shared || join(OWNER, Login::Group(CLIENTS)), refused "open" "not-the-owner" "GROUP" "USER";
+    7014 "nobody in particular (PUBLIC) opens it" [7]
+        attack vault_c Shared || join(STRANGER, Login::Public), refused "open" "public" "PUBLIC" "USER";
+    7015 "the same user's second process joins" [3]
+        service vault_c Served join_same_user;
+    7016 "another user invokes the owner's single-instance TA" [2]
+        attack vault_c Reached || child_uid(vault_c::UUID, vault_c::Command::WhoAmI.number()), refused "invoke" "not-the-client" "USER" "USER";
+    // Comes before anybody owns the vault, which is kept alive.
+    7017 "a stranger is the first to open a TA that names its clients" [6]
+        attack vault Shared stranger_first;
+    7018 "another TA opens the owner's TA for a stranger" [9]
+        attack vault Shared join_ta, refused "open" "not-the-owner" "TRUSTED_APP" "APPLICATION_USER";
+    7019 "the fd's last holder is a stranger" [11]
+        service vault_c Freed last_holder;
+    7020 "owner killed inside a command, then the next client" [5, 11]
+        service vault_c Served owner_killed;
 }
 
 /// The owner itself was denied its session.
@@ -264,19 +393,21 @@ fn group_lost() -> Result<Ending> {
     owned.judge(answer)
 }
 
+// What the other program asks the probe TAs, it may as well ask this one.
+const _: () = assert!(probe::Command::WhoAmI.number() == whoami::Command::WhoAmI.number());
+
 fn other_program() -> Result<Ending> {
     let other = Program::other()?;
     let owned = Owned::best(Login::UserApplication)?;
     let answer = let_person(OWNER, || {
-        program::said(program::heir(&other.0, "--ask", &owned.tee, owned.session)?)
+        program::said(program::heir(
+            &other.0,
+            "--invoke-on",
+            &owned.tee,
+            owned.session,
+        )?)
     })?;
     owned.judge(answer)
-}
-
-/// What the other program does.
-pub(crate) fn ask_on(numbers: &[u32]) -> ExitCode {
-    let who_am_i = whoami::Command::WhoAmI.number();
-    program::on_inherited(numbers, |tee, session| ask(tee, session, who_am_i))
 }
 
 fn fork_child() -> Result<Ending> {
@@ -344,7 +475,7 @@ fn errno(result: nix::Result<()>) -> Option<i32> {
     result.err().map(|errno| errno as i32)
 }
 
-const NAME: &str = "demo";
+const NAME: &str = "demonstration";
 const SECRET: &[u8] = b"the owner's secret";
 
 /// The owner keeps a secret in the vault in C, which anybody may own, until dropped.
@@ -622,4 +753,39 @@ fn owner_killed() -> Result<Ending> {
         Outcome::Served,
         format!("the next is {next}, in a new instance"),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> impl Iterator<Item = (u32, &'static Row)> {
+        CASES
+            .iter()
+            .map(|case| (case.number, case.as_row().unwrap()))
+    }
+
+    #[test]
+    fn attacks_succeed_on_stock_and_services_end_alike() {
+        for (number, row) in rows() {
+            let (stock, bound) = (row.on(Stack::Stock), row.on(Stack::Bound));
+            let succeeds = matches!(stock, Outcome::Reached | Outcome::Gone | Outcome::Shared);
+            assert_eq!(row.is_attack(), succeeds, "{number}");
+            assert_eq!(stock != bound, row.is_attack(), "{number}");
+            assert_eq!(row.on(Stack::StockCore), stock, "{number}");
+            let closed = row.on(Stack::StockDriver) == Outcome::Refused;
+            assert_eq!(closed, row.ta != whoami::UUID, "{number}");
+        }
+    }
+
+    #[test]
+    fn what_is_denied_is_refused_by_the_tee_or_by_the_ta() {
+        for (number, row) in rows() {
+            // The client regains its euid; a TA that names its clients refuses others by itself.
+            let elsewhere = [7004, 7017].contains(&number);
+            let told = row.shown(Stack::Bound).refused.is_some();
+            assert_eq!(told, row.is_attack() != elsewhere, "{number}");
+            assert!(row.shown(Stack::Stock).refused.is_none(), "{number}");
+        }
+    }
 }
