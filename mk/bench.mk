@@ -3,14 +3,14 @@
 
 BENCH := $(B)/bench
 $(BENCH)/.program: export OPTEE_CLIENT_EXPORT := $(B)/libteec
-$(BENCH)/.program: $(call cargo-sources,core/abi ta/proto host/identity host/raw host/bench-calls host/bench) $(B)/libteec/.copied \
+$(BENCH)/.program: $(call cargo-sources,core/abi ta/proto host/client host/raw host/test host/bench) $(B)/libteec/.copied \
 		scripts/build-bench
 	@$(STEP) bench-program scripts/build-bench $(@D) program
 	@touch $@
 $(BENCH)/.ta: $(call cargo-sources,core/abi ta/clients ta/kit ta/proto ta/bench) $(B)/ta/.built scripts/build-bench
 	@$(STEP) bench-ta scripts/build-bench $(@D) ta
 	@touch $@
-$(BENCH)/.plugin: $(call cargo-sources,host/bench-calls host/bench-plugin host/evidence) scripts/build-bench
+$(BENCH)/.plugin: $(call cargo-sources,ta/proto host/bench-plugin host/evidence) scripts/build-bench
 	@$(STEP) bench-plugin scripts/build-bench $(@D) plugin
 	@touch $@
 

@@ -16,7 +16,7 @@ $(B)/libteec/.copied: /usr/lib/aarch64-linux-gnu/libteec.so
 CLIENTS := $(B)/clients
 CLIENT_SOURCES := $(call cargo-sources,host ta/proto core/abi core/policy)
 $(CLIENTS)/.built: $(CLIENT_SOURCES) scripts/build-clients mk/rust.mk
-	@$(STEP) clients scripts/build-clients $(@D) client-binding-ca client-binding-bindctl client-binding-test
+	@$(STEP) clients scripts/build-clients $(@D) client-binding-ca client-binding-cli client-binding-test
 	@touch $@
 
 # What computes the identities that a TA names as its clients, and what prints the demonstration's table: programs for here.

@@ -13,7 +13,7 @@
 
 mod sys;
 
-use client_binding_bench_calls::{Call, Mark, mark};
+use client_binding_proto::calls::{Call, Mark, mark};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -7,11 +7,11 @@ mod teec;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use client_binding_bench_calls::Call;
 use client_binding_proto::STATS;
 use client_binding_proto::bench::{Command, UUID};
+use client_binding_proto::calls::Call;
 use client_binding_raw::Answer;
-use client_binding_raw::people::{OWNER, STRANGER, let_person};
+use client_binding_test::kit::people::{OWNER, STRANGER, let_person};
 use teec::Session;
 
 /// Makes the calls that are counted

@@ -5,7 +5,7 @@
     expect(unsafe_code, reason = "a mark is an instruction")
 )]
 
-use client_binding_bench_calls::{ARM, BEGIN, Call, DISARM, END};
+use client_binding_proto::calls::{ARM, BEGIN, Call, DISARM, END};
 
 /// The hint of that number; elsewhere than on the guest, nothing.
 macro_rules! hint {

@@ -3,10 +3,10 @@
 
 mod myself;
 
+use client_binding_client::app;
+use client_binding_client::identity::{Application, Principal};
 use client_binding_client::{Error, Login, Origin};
-use client_binding_identity::{Application, Principal};
 use client_binding_proto::vault::{Refusal, SECRET_MAX};
-use client_binding_raw::app;
 use myself::{IdMap, has_own_code_only};
 use std::fmt::Display;
 use std::io::{Read, Write, stdout};
@@ -85,7 +85,7 @@ pub fn expected(login: Login) -> Result<(Expected, Option<String>), Failure> {
 /// What this process is an application by.
 fn application() -> Result<Application, Failure> {
     let measurement = app::measure(Path::new("/proc/self/exe"));
-    let measurement = measurement.map_err(|error| Failure::other(format!("{error:#}")))?;
+    let measurement = measurement.map_err(Failure::other)?;
     let own = has_own_code_only().map_err(|error| Failure::other(format!("my memory: {error}")))?;
     Ok(match own {
         true => Application::OwnCode(measurement),

@@ -35,8 +35,10 @@
 //! agreed; a session that it refused to close is freed when the last file
 //! descriptor of the connection goes.
 
+pub mod app;
 mod device;
 mod error;
+pub mod identity;
 mod session;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 
 use crate::{Kept, system_failed};
 use anyhow::{Result, anyhow};
-use client_binding_identity::Principal;
+use client_binding_client::identity::Principal;
 use client_binding_test::{Event, Planned, Proves, Stack, Verdict, parse};
 use std::path::Path;
 

@@ -4,7 +4,7 @@
 //! a table written from the rules alone. Where they differ, one of them is wrong.
 
 use crate::Stack;
-use client_binding_identity::Principal;
+use client_binding_client::identity::Principal;
 use client_binding_policy::abi::{self, Claim, ClientUuid, Identity};
 use client_binding_policy::{Binding, Instance, Session};
 use client_binding_proto::probe::{Kind, REFUSED};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The people of the suite.
 
-pub(crate) use client_binding_raw::people::{
+pub(crate) use client_binding_test::kit::people::{
     CLIENTS, Line, OWNER, Person, Process, ROOT, STRANGER, let_person,
 };
 

@@ -32,11 +32,4 @@ fn invoke(_number: u32, _params: &mut ParametersAny) -> Result<()> {
     Ok(())
 }
 
-mod header {
-    #![expect(
-        unreachable_pub,
-        clippy::undocumented_unsafe_blocks,
-        reason = "generated"
-    )]
-    include!(concat!(env!("OUT_DIR"), "/user_ta_header.rs"));
-}
+client_binding_ta_kit::header!();

@@ -204,7 +204,7 @@ const fn is_measurement(text: &[u8]) -> bool {
 mod tests {
     extern crate std;
     use super::*;
-    use client_binding_identity::{Application, Digest, Measurement, Principal};
+    use client_binding_client::identity::{Application, Digest, Measurement, Principal};
     use proptest::prelude::*;
     use std::string::ToString;
 

@@ -9,6 +9,21 @@
 use client_binding_proto::{Identity, Shape};
 use optee_utee::{ErrorKind, ParameterAny, ParametersAny, Result, Time, raw};
 
+/// The header that the TA's build script wrote.
+#[macro_export]
+macro_rules! header {
+    () => {
+        mod header {
+            #![expect(
+                unreachable_pub,
+                clippy::undocumented_unsafe_blocks,
+                reason = "generated"
+            )]
+            include!(concat!(env!("OUT_DIR"), "/user_ta_header.rs"));
+        }
+    };
+}
+
 /// Who the TEE says the client of the running command is.
 pub fn client_identity() -> Result<Identity> {
     let client = client_binding_clients::client()?;

@@ -297,11 +297,4 @@ fn supplicant(times: u32) -> Result<()> {
     Ok(())
 }
 
-mod header {
-    #![expect(
-        unreachable_pub,
-        clippy::undocumented_unsafe_blocks,
-        reason = "generated"
-    )]
-    include!(concat!(env!("OUT_DIR"), "/user_ta_header.rs"));
-}
+client_binding_ta_kit::header!();

@@ -5,6 +5,7 @@
 #![no_std]
 
 pub mod bench;
+pub mod calls;
 pub mod probe;
 pub mod relay;
 pub mod vault;

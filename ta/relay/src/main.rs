@@ -102,11 +102,4 @@ fn read<'a>(param: &ParameterAny, room: &'a mut [u8]) -> Result<&'a [u8]> {
     kit::read(param, room)?.ok_or(Error::from(ErrorKind::ExcessData))
 }
 
-mod header {
-    #![expect(
-        unreachable_pub,
-        clippy::undocumented_unsafe_blocks,
-        reason = "generated"
-    )]
-    include!(concat!(env!("OUT_DIR"), "/user_ta_header.rs"));
-}
+client_binding_ta_kit::header!();

@@ -122,11 +122,4 @@ fn refused(refusal: Refusal) -> Error {
     Error::from_raw_error(refusal.code())
 }
 
-mod header {
-    #![expect(
-        unreachable_pub,
-        clippy::undocumented_unsafe_blocks,
-        reason = "generated"
-    )]
-    include!(concat!(env!("OUT_DIR"), "/user_ta_header.rs"));
-}
+client_binding_ta_kit::header!();

@@ -38,11 +38,4 @@ fn invoke(number: u32, params: &mut ParametersAny) -> Result<()> {
     }
 }
 
-mod header {
-    #![expect(
-        unreachable_pub,
-        clippy::undocumented_unsafe_blocks,
-        reason = "generated"
-    )]
-    include!(concat!(env!("OUT_DIR"), "/user_ta_header.rs"));
-}
+client_binding_ta_kit::header!();

@@ -3,7 +3,7 @@
 
 use clap::Parser;
 use client_binding_ca::{Failure, finish};
-use client_binding_raw::app;
+use client_binding_client::app;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<(), Failure> {
     for file in &args.files {
         let measured = app::protect(file).and_then(|()| app::measure(file));
-        let measurement = measured.map_err(|error| Failure::other(format!("{error:#}")))?;
+        let measurement = measured.map_err(Failure::other)?;
         println!("{measurement}  {}", file.display());
     }
     Ok(())

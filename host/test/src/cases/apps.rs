@@ -7,15 +7,17 @@ use super::travel::{close_in_program, in_namespace, in_program, invoke_in_progra
 use crate::bench::{Bench, Seat, ask, flavour, visit};
 use crate::world::{CLIENTS, MEMBER, OWNER, Person, Process, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use client_binding_identity::{Application, Measurement, Principal};
+use client_binding_client::app;
+use client_binding_client::identity::{Application, Measurement, Principal};
 use client_binding_proto::TaUuid;
 use client_binding_proto::probe::{Flavour, Kind};
 use client_binding_raw::code::{
     TEE_ERROR_BAD_PARAMETERS, TEE_ORIGIN_TEE, TEE_ORIGIN_TRUSTED_APP, TEE_SUCCESS,
 };
-use client_binding_raw::program::{DISK, Program, copy, myself};
-use client_binding_raw::{Answer, Login, Session, Tee, app, memory, sys};
+use client_binding_raw::{Answer, Login, Session, Tee};
 use client_binding_test::Stack;
+use client_binding_test::kit::program::{DISK, Program, copy, myself};
+use client_binding_test::kit::{memory, sys};
 use nix::errno::Errno;
 use nix::libc;
 use nix::mount::{MsFlags, mount};

@@ -4,13 +4,16 @@
 
 use super::Case;
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use client_binding_client::identity::Principal;
 use client_binding_client::{Client, Error, Login, Origin, Param};
-use client_binding_identity::Principal;
 use client_binding_proto::{Identity, TaUuid, probe, relay, vault, vault_c, whoami};
 use client_binding_raw::code::TEE_ERROR_BAD_PARAMETERS;
-use client_binding_raw::people::{CLIENTS, Line, OWNER, Person, Process, STRANGER, let_person};
-use client_binding_raw::program::{self, Program};
-use client_binding_raw::{self as raw, Answer, Session, Tee, sys};
+use client_binding_raw::{self as raw, Answer, Session, Tee};
+use client_binding_test::kit::people::{
+    CLIENTS, Line, OWNER, Person, Process, STRANGER, let_person,
+};
+use client_binding_test::kit::program::{self, Program};
+use client_binding_test::kit::sys;
 use client_binding_test::{Outcome, Refused, Shown, Stack};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};

@@ -11,7 +11,8 @@ use client_binding_raw::code::{
     TEE_ERROR_ACCESS_DENIED, TEE_ERROR_BAD_PARAMETERS, TEE_ERROR_BUSY, TEE_ERROR_CANCEL,
     TEE_ERROR_OUT_OF_MEMORY, TEE_ERROR_TARGET_DEAD,
 };
-use client_binding_raw::{Answer, Login, Session, Tee, sys};
+use client_binding_raw::{Answer, Login, Session, Tee};
+use client_binding_test::kit::sys;
 use nix::errno::Errno;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

@@ -8,8 +8,9 @@ use crate::stats::Stats;
 use crate::world::{Line, OWNER, Person, Process, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, ensure};
 use client_binding_proto::probe::{self, Flavour, Kind};
-use client_binding_raw::{Answer, Login, Session, Tee, sys};
+use client_binding_raw::{Answer, Login, Session, Tee};
 use client_binding_test::Stack;
+use client_binding_test::kit::sys;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::socket::{

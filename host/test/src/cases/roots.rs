@@ -8,11 +8,13 @@ use super::travel::{close_in_program, in_namespace, invoke_in_program};
 use crate::bench::{Bench, Seat};
 use crate::world::{OWNER, Process, ROOT, let_person};
 use anyhow::{Context, Result, anyhow, ensure};
-use client_binding_identity::{Application, Measurement};
-use client_binding_raw::fuse::{self, Server};
-use client_binding_raw::memory::{PAGE, Pin, Window, copy_page, read_page};
-use client_binding_raw::program::{DISK, Program, copy, myself};
-use client_binding_raw::{Answer, Login, app, sys};
+use client_binding_client::app;
+use client_binding_client::identity::{Application, Measurement};
+use client_binding_raw::{Answer, Login};
+use client_binding_test::kit::fuse::{self, Server};
+use client_binding_test::kit::memory::{PAGE, Pin, Window, copy_page, read_page};
+use client_binding_test::kit::program::{DISK, Program, copy, myself};
+use client_binding_test::kit::sys;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::mount::{MsFlags, mount, umount};
@@ -643,7 +645,7 @@ fn written_late(bench: &Bench, writer: Writer) -> Result<Option<String>> {
         let measured = app::measure(&myself()?)?;
         let answers = in_container_with(Some(0), || {
             let protect = || match measured {
-                Measurement::Verity(_) => app::protect(&program.0),
+                Measurement::Verity(_) => Ok(app::protect(&program.0)?),
                 Measurement::File(_) => Ok(()),
             };
             write_late(writer, &program.0, protect, || answers(&seat, &program.0))

@@ -9,8 +9,8 @@ mod standing;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use client_binding_bench_calls::Call;
 use client_binding_evidence::exit_code;
+use client_binding_proto::calls::Call;
 use comfy_table::{CellAlignment, Table, presets};
 use places::{Layer, Places};
 use run::{Counts, Run};

@@ -3,7 +3,7 @@
 
 use crate::places::{Layer, Places, Symbol};
 use anyhow::{Context, Result, bail};
-use client_binding_bench_calls::Call;
+use client_binding_proto::calls::Call;
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -6,7 +6,7 @@
 use crate::places::Layer;
 use crate::run::Counts;
 use anyhow::{Context, Result};
-use client_binding_bench_calls::Call;
+use client_binding_proto::calls::Call;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

@@ -3,7 +3,7 @@
 
 use super::world::*;
 use anyhow::{Context, Result, anyhow, ensure};
-use client_binding_identity::Principal;
+use client_binding_client::identity::Principal;
 use client_binding_policy::abi::{
     OPTEE_MSG_LOGIN_ATTESTED as ATTESTED, OPTEE_MSG_LOGIN_RELEASE as RELEASE,
 };

@@ -2,7 +2,7 @@
 //! Messages, who sends them, and what comes back.
 
 use anyhow::{Context, Result, ensure};
-use client_binding_identity::Principal;
+use client_binding_client::identity::Principal;
 use client_binding_policy::abi::{ClientUuid, Login, OPTEE_MSG_LOGIN_RELEASE as RELEASE};
 use client_binding_proto::{TaUuid, whoami};
 use client_binding_raw::code::{

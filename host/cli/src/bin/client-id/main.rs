@@ -7,7 +7,7 @@ mod table;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
-use client_binding_identity::{Application, Measurement, Principal};
+use client_binding_client::identity::{Application, Measurement, Principal};
 use people::People;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 //! Who has which number in the system that the TA is made for, seldom this one.
 
 use anyhow::{Context, Result, ensure};
-use client_binding_identity::people;
+use client_binding_client::identity::people;
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -4,7 +4,6 @@
 //! A mark is an instruction that does nothing: a hint whose number no architecture
 //! has given a meaning. QEMU's plugin recognizes it when it is translated.
 
-#![no_std]
 /// The first of the hints that begin a call; the call's number is added.
 pub const BEGIN: u8 = 0x60;
 /// Ends the call.

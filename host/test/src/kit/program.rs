@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Other programs: copies of this one, and what they do on a descriptor that they inherit.
 
-use crate::people::{OWNER, ROOT};
-use crate::{Session, Tee, app, sys};
+use super::people::{OWNER, ROOT};
+use super::sys;
 use anyhow::{Context, Result, anyhow};
-use client_binding_identity::Measurement;
+use client_binding_client::app;
+use client_binding_client::identity::Measurement;
+use client_binding_raw::{Session, Tee};
 use nix::unistd::getpid;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -37,7 +39,7 @@ pub fn copy(from: &Path, to: &Path, change: bool) -> Result<()> {
 pub fn copy_alike(from: &Path, to: &Path, change: bool) -> Result<()> {
     copy(from, to, change)?;
     match app::measure(from)? {
-        Measurement::Verity(_) => app::protect(to),
+        Measurement::Verity(_) => Ok(app::protect(to)?),
         Measurement::File(_) => Ok(()),
     }
 }

@@ -2,7 +2,7 @@
 //! The three ways to print clients.
 
 use client_binding_abi::Login;
-use client_binding_identity::{Application, Principal};
+use client_binding_client::identity::{Application, Principal};
 use std::fmt::Write;
 use uuid::Uuid;
 
@@ -136,7 +136,7 @@ pub(crate) fn c(clients: &[Named]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use client_binding_identity::{Digest, Measurement};
+    use client_binding_client::identity::{Digest, Measurement};
 
     const DIGEST: Digest = Digest::Sha256([0xab; 32]);
     const ALL: [Named; 5] = [

@@ -2,7 +2,7 @@
 //! Who is behind a client UUID. It cannot be computed back, but those of all users and groups can be computed.
 
 use client_binding_abi::{ClientUuid, Login};
-use client_binding_identity::{Principal, people};
+use client_binding_client::identity::{Principal, people};
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;

@@ -400,7 +400,7 @@ mod tests {
     use crate::cursor::tests::denial;
     use crate::names::tests::{client, names};
     use client_binding_abi::Login;
-    use client_binding_identity::Principal;
+    use client_binding_client::identity::Principal;
     use serde_json::{Value, json};
 
     const VAULT: ClientUuid = ClientUuid::from_octets([0x11; 16]);
