@@ -3,15 +3,18 @@
 
 BENCH := $(B)/bench
 $(BENCH)/.program: export OPTEE_CLIENT_EXPORT := $(B)/libteec
-$(BENCH)/.program: $(call cargo-sources,core/abi ta/proto host/client host/raw host/test host/bench) $(B)/libteec/.copied \
-		scripts/build-bench
-	@$(STEP) bench-program scripts/build-bench $(@D) program
+$(BENCH)/.program: $(call cargo-sources,core/abi ta/proto host/client host/raw host/test host/bench) $(B)/libteec/.copied
+	@$(STEP) bench-program cargo build --locked --release --target $(GUEST_TARGET) -p client-binding-bench
+	@for v in $(VARIANTS); do mkdir -p $(@D)/$$v/usr/bin && \
+		cp $(CARGO_TARGET_DIR)/$(GUEST_TARGET)/release/binding-bench $(@D)/$$v/usr/bin/ || exit; done
 	@touch $@
-$(BENCH)/.ta: $(call cargo-sources,core/abi ta/clients ta/kit ta/proto ta/bench) $(B)/ta/.built scripts/build-bench
-	@$(STEP) bench-ta scripts/build-bench $(@D) ta
+$(BENCH)/.ta: $(call cargo-sources,core/abi ta/clients ta/kit ta/proto ta/bench) $(B)/ta/.built $(B)/xtask
+	@$(STEP) bench-ta $(B)/xtask tas $(@D) bench
 	@touch $@
-$(BENCH)/.plugin: $(call cargo-sources,ta/proto host/bench-plugin host/evidence) scripts/build-bench
-	@$(STEP) bench-plugin scripts/build-bench $(@D) plugin
+$(BENCH)/.plugin: $(call cargo-sources,ta/proto host/bench-plugin)
+	@$(STEP) bench-plugin cargo build --locked --release -p client-binding-bench-plugin
+	@mkdir -p $(@D)
+	@cp $(CARGO_TARGET_DIR)/release/libclient_binding_bench_plugin.so $(@D)
 	@touch $@
 
 # Cores with room for 10,000 sessions.
@@ -21,7 +24,7 @@ $(B)/optee/crowd-%/.built: $(B)/src/optee-%/.stamp $(B)/optee/%/.built mk/bench.
 	@touch $@
 
 .PHONY: bench bench-files bench-update check-bench
-bench-files: boot-files $(addprefix $(BENCH)/,.program .ta .plugin) $(VARIANTS:%=$(B)/boot/flash-crowd-%.bin) \
+bench-files: boot-files $(addprefix $(BENCH)/,.program .ta .plugin) $(B)/bench-report $(VARIANTS:%=$(B)/boot/flash-crowd-%.bin) \
 		$(B)/optee/plain/.built
 
 # Five boots must say the same; one is enough to see a rise.

@@ -5,6 +5,7 @@
 B := /build
 STEP := scripts/step
 JOBS := $(shell nproc)
+export CARGO_TARGET_DIR := $(B)/target
 VARIANTS := stock bound
 SHELL := /bin/bash
 
@@ -16,9 +17,9 @@ all: boot-files
 # What a crate is made of.
 cargo-sources = $(shell find $(1) Cargo.toml Cargo.lock -name '*.rs' -o -name '*.[ch]' -o -name '*.mk' -o -name Makefile -o -name 'Cargo.*')
 
-$(B)/xtask: $(call cargo-sources,xtask)
-	@$(STEP) xtask cargo build --locked --release --target-dir $(B)/target -p xtask
-	@cp $(B)/target/release/xtask $@
+$(B)/xtask: $(call cargo-sources,xtask ta/proto)
+	@$(STEP) xtask cargo build --locked --release -p xtask
+	@cp $(CARGO_TARGET_DIR)/release/xtask $@
 
 # What bases.toml says about the foreign trees. It moves when that changes, and what was fetched stays until then.
 $(B)/variables.mk: $(B)/xtask bases.toml

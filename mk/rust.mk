@@ -19,18 +19,18 @@ $(CLIENTS)/.built: $(CLIENT_SOURCES) scripts/build-clients mk/rust.mk
 	@$(STEP) clients scripts/build-clients $(@D) client-binding-ca client-binding-cli client-binding-test
 	@touch $@
 
-# What computes the identities that a TA names as its clients, and what prints the demonstration's table: programs for here.
-$(B)/client-id $(B)/demo-report: $(B)/%: $(CLIENT_SOURCES) mk/rust.mk
-	@$(STEP) $* cargo build --locked --release --target-dir $(B)/target --bin $*
-	@cp $(B)/target/release/$* $@
+# Programs for here: what computes the identities that a TA names as its clients, and what judges and prints.
+HOST_PROGRAMS := $(B)/client-id $(B)/demo-report $(B)/suite-report $(B)/xtest-report $(B)/bench-report
+$(HOST_PROGRAMS): $(B)/%: $(CLIENT_SOURCES) mk/rust.mk
+	@$(STEP) $* cargo build --locked --release -p client-binding-$(if $(filter client-id,$*),cli,evidence) --bin $*
+	@cp $(CARGO_TARGET_DIR)/release/$* $@
 
 # The vault's clients: the program vault as it was built here, executed by the guest's user "owner", and the relay. The list
 # moves when it changes.
 export VAULT_CLIENTS := $(B)/ta/vault-clients.rs
-ta-uuid = $(shell sed -n 's/.*TaUuid::new("\(.*\)").*/\1/p' ta/proto/src/$(1).rs)
-$(VAULT_CLIENTS).new: $(B)/client-id $(CLIENTS)/.built guest/etc/passwd mk/rust.mk
+$(VAULT_CLIENTS).new: $(B)/client-id $(B)/xtask $(CLIENTS)/.built guest/etc/passwd mk/rust.mk
 	@mkdir -p $(@D)
-	@$< --rust --root guest user-app owner $(CLIENTS)/vault ta $(call ta-uuid,relay) >$@
+	@$< --rust --root guest user-app owner $(CLIENTS)/vault ta "$$($(B)/xtask uuid relay)" >$@
 	@cmp -s $@ $(VAULT_CLIENTS) || cp $@ $(VAULT_CLIENTS)
 $(VAULT_CLIENTS): $(VAULT_CLIENTS).new
 	@:
@@ -38,11 +38,10 @@ $(VAULT_CLIENTS): $(VAULT_CLIENTS).new
 # TAs, in two flavours: "bound" as written, "stock" without the flag that a stock core refuses.
 export TA_DEV_KIT_DIR := $(TA_DEV_KIT)
 RUST_TAS := whoami vault relay
-$(B)/ta/.built: $(call cargo-sources,core/abi ta) $(VAULT_CLIENTS) $(B)/optee/bound/.built scripts/build-tas
-	@$(STEP) tas scripts/build-tas $(B)/ta $(RUST_TAS)
+$(B)/ta/.built: $(call cargo-sources,core/abi ta) $(VAULT_CLIENTS) $(B)/optee/bound/.built $(B)/xtask
+	@$(STEP) tas $(B)/xtask tas $(B)/ta $(RUST_TAS) vault-c
 	@touch $@
 
 $(B)/boot/ta-%.cpio: $(B)/ta/.built mk/guest.mk
-	@rm -rf $(G)/ta-$*; mkdir -p $(G)/ta-$*/usr/lib/optee_armtz $(@D)
-	@cp $(B)/ta/$*/*.ta $(G)/ta-$*/usr/lib/optee_armtz/
-	@$(call pack,$(G)/ta-$*,$@)
+	@mkdir -p $(@D)
+	@$(call pack,$(B)/ta/$*,$@)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The regression suite: what it adds to the guest beside its program, which any guest has, and the program that judges its runs.
+# The regression suite: what it adds to the guest beside its program, which any guest has.
 
 SUITE := $(B)/suite
 $(SUITE)/.clients: $(wildcard host/test/client/*) scripts/build-suite mk/suite.mk
-	@$(STEP) suite-clients scripts/build-suite $(@D) clients
+	@$(STEP) suite-clients scripts/build-suite $(@D)
 	@touch $@
 
 # Two TAs name each kind of client once. The program is the suite's, the TA is the probe called "private".
@@ -11,14 +11,14 @@ SUITE_PROGRAM := $(CLIENTS)/binding-test
 SUITE_CLIENTS := user owner group clients app $(SUITE_PROGRAM) user-app owner $(SUITE_PROGRAM) \
 	group-app clients $(SUITE_PROGRAM) kernel
 export PROBE_CLIENTS := $(SUITE)/clients.rs
-$(SUITE)/clients.rs $(SUITE)/clients.h: $(SUITE)/clients.%: $(B)/client-id $(CLIENTS)/.built guest/etc/passwd guest/etc/group mk/suite.mk
+$(SUITE)/clients.rs $(SUITE)/clients.h: $(SUITE)/clients.%: $(B)/client-id $(B)/xtask $(CLIENTS)/.built guest/etc/passwd guest/etc/group mk/suite.mk
 	@$< $(if $(filter rs,$*),--rust,--c) --root guest $(SUITE_CLIENTS) \
-		ta $(shell sed -n 's/.*Flavour::new."private", "\([0-9a-f-]*\)".*/\1/p' ta/proto/src/probe.rs) >$@
+		ta "$$($(B)/xtask uuid private)" >$@
 
 # After the other TAs, which notice a new dev kit.
 $(SUITE)/.probes: $(call cargo-sources,core/abi ta/clients ta/kit ta/probe ta/proto ta/vault-c) $(SUITE)/clients.rs $(SUITE)/clients.h \
-		$(B)/ta/.built scripts/build-suite mk/suite.mk
-	@$(STEP) suite-probes scripts/build-suite $(@D) probes
+		$(B)/ta/.built $(B)/xtask mk/suite.mk
+	@$(STEP) suite-probes $(B)/xtask tas $(@D) probe vault-c --clients $(SUITE)/clients.h
 	@touch $@
 
 # A client inside of Debian's kernel; the driver's series does not change what it sees of tee.ko.
@@ -31,13 +31,8 @@ $(SUITE)/.kernel: $(wildcard host/test/kernel/*) $(B)/linux/stock/.built mk/suit
 	@for v in stock bound; do cp $(@D)/kernel/kernel_client.ko $(@D)/$$v/usr/lib/modules/; done
 	@touch $@
 
-$(SUITE)/suite-report: $(CLIENT_SOURCES) mk/suite.mk
-	@mkdir -p $(@D)
-	@$(STEP) suite-report cargo build --locked --release --target-dir $(B)/target -p client-binding-evidence --bin suite-report
-	@cp $(B)/target/release/suite-report $@
-
 .PHONY: suite test-suite test-full
-suite: boot-files $(addprefix $(SUITE)/,.clients .probes suite-report)
+suite: boot-files $(addprefix $(SUITE)/,.clients .probes) $(B)/suite-report
 
 # On the four mixes of B13, with all cases; then what else there is, the attacks where they must succeed, and everything
 # with many rounds. Where the driver is the bound one it is host/hostile, or chapter 6 could not run.

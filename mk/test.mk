@@ -11,8 +11,7 @@ test:
 
 check-build: boot-files
 
-# Rust. Cargo's folders below build/target serve all of them.
-export CARGO_TARGET_DIR := $(B)/target
+# Rust.
 CLIPPY := --locked --all-targets -- -D warnings
 check-format:
 	cargo fmt --all --check

@@ -20,15 +20,10 @@ $(XTEST)/.overlay: $(B)/dl/xtest/.done $(XTEST)/tas/.built mk/xtest.mk
 	@cp $(XTEST)/tas/$(PKCS11_TA) $(XTEST)/overlay/usr/lib/optee_armtz/
 	@touch $@
 
-$(XTEST)/xtest-report: $(call cargo-sources,host/evidence) mk/xtest.mk
-	@mkdir -p $(@D)
-	@$(STEP) xtest-report cargo build --locked --release --target-dir $(B)/target -p client-binding-evidence --bin xtest-report
-	@cp $(B)/target/release/xtest-report $@
-
 # The first is what the others are compared with. "all" binds every TA.
 XTEST_CONFIGS := stock:stock:debian:stock bound:bound:debian:bound
 .PHONY: xtest test-xtest check-xtest
-xtest: boot-files $(XTEST)/.overlay $(XTEST)/xtest-report
+xtest: boot-files $(XTEST)/.overlay $(B)/xtest-report
 check-xtest: xtest
 	scripts/xtest $(XTEST_CONFIGS)
 test-xtest: xtest $(B)/boot/flash-all.bin

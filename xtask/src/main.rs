@@ -5,13 +5,15 @@ mod bases;
 mod git;
 mod patch;
 mod series;
+mod tas;
 
 use clap::{Parser, Subcommand};
 use series::Series;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use tas::Ta;
 
-/// Works on the foreign trees of this repository and on their patch series
+/// Works on the foreign trees of this repository and their patch series, and builds its TAs
 ///
 /// Exit status: 0 done, 1 it could not be done and why, 2 that is no command.
 #[derive(Parser)]
@@ -25,6 +27,24 @@ struct Args {
 enum Topic {
     /// Print what bases.toml says, for make and scripts
     Variables,
+    /// Build and sign TAs, as written and for a stock core: OUT/bound and OUT/stock go over a guest's root
+    ///
+    /// Needs TA_DEV_KIT_DIR and CARGO_TARGET_DIR.
+    Tas {
+        /// A folder
+        out: PathBuf,
+        /// Which
+        #[arg(required = true)]
+        tas: Vec<Ta>,
+        /// For vault-c: what `client-id --c` printed, if it is to name its clients
+        #[arg(long, value_name = "FILE")]
+        clients: Option<PathBuf>,
+    },
+    /// Print the UUID of a TA in Rust, or of a flavour of the probe
+    Uuid {
+        /// Its name
+        name: String,
+    },
     /// The series that bases.toml names, by their tree: optee or linux
     Series {
         #[command(subcommand)]
@@ -85,17 +105,23 @@ fn main() -> ExitCode {
 }
 
 fn run(topic: &Topic) -> anyhow::Result<()> {
-    let action = match topic {
+    match topic {
         Topic::Variables => {
             print!("{}", bases::variables()?);
-            return Ok(());
+            Ok(())
         }
-        Topic::Series { action } => action,
-    };
-    match action {
-        Action::Export { name, to } => Series::named(name)?.export(to).map(drop),
-        Action::Checkout { name, to, base } => Series::named(name)?.checkout(to, base.as_deref()),
-        Action::Save { name, from, check } => Series::named(name)?.save(from, *check),
-        Action::Rebase { name, tree, onto } => Series::named(name)?.rebase(tree, onto),
+        Topic::Tas { out, tas, clients } => tas::build(out, tas, clients.as_deref()),
+        Topic::Uuid { name } => {
+            println!("{}", tas::uuid(name)?);
+            Ok(())
+        }
+        Topic::Series { action } => match action {
+            Action::Export { name, to } => Series::named(name)?.export(to).map(drop),
+            Action::Checkout { name, to, base } => {
+                Series::named(name)?.checkout(to, base.as_deref())
+            }
+            Action::Save { name, from, check } => Series::named(name)?.save(from, *check),
+            Action::Rebase { name, tree, onto } => Series::named(name)?.rebase(tree, onto),
+        },
     }
 }

@@ -73,7 +73,6 @@ impl Flavour {
     }
 }
 
-// scripts/build-suite reads names and UUIDs here, hence a line for each.
 /// Every flavour.
 #[rustfmt::skip]
 pub const FLAVOURS: [Flavour; 8] = [

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! TAs, built and signed in two flavours: "bound" as written, "stock" without the flag that a stock core refuses.
+
+use crate::bases::top;
+use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
+use client_binding_proto::probe::{DECLARED, FLAVOURS, Flavour};
+use client_binding_proto::{TaUuid, bench, relay, vault, whoami};
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
+
+const TARGET: &str = "aarch64-unknown-linux-gnu";
+/// Where tee-supplicant looks for TAs.
+const INSTALLED: &str = "usr/lib/optee_armtz";
+
+/// A folder of ta/
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Ta {
+    Whoami,
+    Vault,
+    Relay,
+    Bench,
+    /// In all of its flavours.
+    Probe,
+    /// In C.
+    VaultC,
+}
+
+/// The UUID of a TA in Rust, or of a flavour of the probe.
+pub(crate) fn uuid(name: &str) -> Result<&'static str> {
+    let ta = match name {
+        "whoami" => whoami::UUID,
+        "vault" => vault::UUID,
+        "relay" => relay::UUID,
+        "bench" => bench::UUID,
+        flavour => {
+            let flavour = Flavour::named(flavour);
+            flavour
+                .with_context(|| format!("no TA {name:?}, and no flavour of the probe"))?
+                .uuid
+        }
+    };
+    Ok(ta.text)
+}
+
+/// Builds them: OUT/bound and OUT/stock are to be copied over a guest's root, OUT/elf has what a debugger wants.
+pub(crate) fn build(out: &Path, tas: &[Ta], clients: Option<&Path>) -> Result<()> {
+    let kit = Kit::from_environment()?;
+    kit.notice()?;
+    for variant in ["bound", "stock"] {
+        let installed = out.join(variant).join(INSTALLED);
+        let _ = fs::remove_dir_all(&installed);
+        fs::create_dir_all(installed)?;
+    }
+    fs::create_dir_all(out.join("elf"))?;
+    for ta in tas {
+        match ta {
+            Ta::Whoami => kit.both(out, "whoami", whoami::UUID)?,
+            Ta::Vault => kit.both(out, "vault", vault::UUID)?,
+            Ta::Relay => kit.both(out, "relay", relay::UUID)?,
+            Ta::Bench => kit.both(out, "bench", bench::UUID)?,
+            Ta::Probe => {
+                for flavour in FLAVOURS.iter().chain([&DECLARED]) {
+                    kit.probe(out, flavour)?;
+                }
+            }
+            Ta::VaultC => kit.in_c(out, "vault-c", clients)?,
+        }
+    }
+    Ok(())
+}
+
+/// The TA dev kit and cargo's folder.
+struct Kit {
+    kit: PathBuf,
+    target: PathBuf,
+}
+
+impl Kit {
+    fn from_environment() -> Result<Self> {
+        let folder = |name| {
+            let folder = env::var_os(name).with_context(|| format!("{name} is not set"));
+            Ok::<_, anyhow::Error>(PathBuf::from(folder?))
+        };
+        Ok(Self {
+            kit: folder("TA_DEV_KIT_DIR")?,
+            target: folder("CARGO_TARGET_DIR")?,
+        })
+    }
+
+    /// The crate that links the kit's libraries does not notice new ones.
+    fn notice(&self) -> Result<()> {
+        let known = self.target.join(".ta-dev-kit");
+        let time = |path: &Path| fs::metadata(path).and_then(|file| file.modified());
+        let mut newest = SystemTime::UNIX_EPOCH;
+        for library in fs::read_dir(self.kit.join("lib")).context("the TA dev kit")? {
+            newest = newest.max(time(&library?.path())?);
+        }
+        if time(&known).is_ok_and(|known| known > newest) {
+            return Ok(());
+        }
+        run(self.cargo("clean").args(["-p", "optee-utee-sys"]))?;
+        fs::create_dir_all(&self.target)?;
+        Ok(fs::write(known, "")?)
+    }
+
+    fn cargo(&self, command: &str) -> Command {
+        let mut cargo = Command::new("cargo");
+        cargo
+            .args([command, "--locked", "--release", "--target", TARGET])
+            .current_dir(top());
+        cargo
+    }
+
+    fn both(&self, out: &Path, name: &str, uuid: TaUuid) -> Result<()> {
+        for variant in ["bound", "stock"] {
+            let elf = self.compile(out, name, variant, None)?;
+            self.sign(&elf, uuid, &out.join(variant))?;
+        }
+        Ok(())
+    }
+
+    /// One that does not ask to be bound is the same everywhere.
+    fn probe(&self, out: &Path, flavour: &Flavour) -> Result<()> {
+        if flavour.bound {
+            for variant in ["bound", "stock"] {
+                let elf = self.compile(out, "probe", variant, Some(flavour))?;
+                self.sign(&elf, flavour.uuid, &out.join(variant))?;
+            }
+        } else {
+            let elf = self.compile(out, "probe", "bound", Some(flavour))?;
+            self.sign(&elf, flavour.uuid, &out.join("bound"))?;
+            self.sign(&elf, flavour.uuid, &out.join("stock"))?;
+        }
+        Ok(())
+    }
+
+    /// The ELF file, as the compiler made it.
+    fn compile(
+        &self,
+        out: &Path,
+        name: &str,
+        variant: &str,
+        flavour: Option<&Flavour>,
+    ) -> Result<PathBuf> {
+        let mut cargo = self.cargo("build");
+        cargo
+            .arg(format!("--package=client-binding-ta-{name}"))
+            .env("TA_UNBOUND", unbound(variant));
+        let mut as_what = name;
+        if let Some(flavour) = flavour {
+            cargo.env("PROBE", flavour.name);
+            as_what = flavour.name;
+        }
+        run(&mut cargo)?;
+        let elf = out.join("elf").join(format!("{as_what}-{variant}"));
+        let made = self.target.join(TARGET).join("release");
+        fs::copy(made.join(format!("{name}-ta")), &elf)?;
+        Ok(elf)
+    }
+
+    fn sign(&self, elf: &Path, uuid: TaUuid, root: &Path) -> Result<()> {
+        let stripped = tempfile::NamedTempFile::new()?;
+        let mut objcopy = Command::new("aarch64-linux-gnu-objcopy");
+        run(objcopy.arg("--strip-unneeded").args([elf, stripped.path()]))?;
+        let ta = root.join(INSTALLED).join(format!("{}.ta", uuid.text));
+        let mut sign = Command::new(self.kit.join("scripts/sign_encrypt.py"));
+        sign.args(["sign-enc", "--uuid", uuid.text, "--in"])
+            .arg(stripped.path())
+            .arg("--out")
+            .arg(ta)
+            .arg("--key")
+            .arg(self.kit.join("keys/default_ta.pem"));
+        run(&mut sign)
+    }
+
+    /// The dev kit's makefiles do all of it.
+    fn in_c(&self, out: &Path, name: &str, clients: Option<&Path>) -> Result<()> {
+        for variant in ["bound", "stock"] {
+            let made = out.join(format!("{name}-{variant}"));
+            let mut make = Command::new("make");
+            make.arg("-C")
+                .arg(top().join("ta").join(name))
+                .arg("CROSS_COMPILE=aarch64-linux-gnu-")
+                .arg(format!("O={}", made.display()))
+                .arg(format!("TA_UNBOUND={}", unbound(variant)));
+            if let Some(clients) = clients {
+                make.arg(format!("CLIENTS={}", clients.display()));
+            }
+            run(&mut make)?;
+            for file in fs::read_dir(made)? {
+                let file = file?;
+                if Path::new(&file.file_name()).extension() == Some("ta".as_ref()) {
+                    let to = out.join(variant).join(INSTALLED).join(file.file_name());
+                    fs::copy(file.path(), to)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What build scripts and makefiles are told.
+fn unbound(variant: &str) -> &'static str {
+    if variant == "stock" { "1" } else { "" }
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("cannot execute {:?}", command.get_program()))?;
+    ensure!(status.success(), "{:?} failed", command.get_program());
+    Ok(())
+}
