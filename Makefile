@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Everything happens in the build root: see scripts/in-root for the root and mk/main.mk for the rules.
 
-.PHONY: all test test-suite test-xtest test-full mutants-system verify fuzz fuzz-corpus configs bench bench-update clean help
-all test test-suite test-xtest test-full mutants-system verify configs bench:
+.PHONY: all test test-suite test-xtest test-full mutants-system verify fuzz fuzz-corpus configs bench bench-update release clean help
+all test test-suite test-xtest test-full mutants-system verify configs bench release:
 	@scripts/build $@
 
 fuzz:
@@ -34,6 +34,7 @@ help:
 	@echo 'make bench      count what a call costs, stock and bound, over five boots: five minutes'
 	@echo 'make bench-update  let one boot say which counts stand'
 	@echo 'make configs    build these: other cores, kernels of our own'
+	@echo 'make release    what goes with a tag, in build/release: both series, and the notes'
 	@echo 'make clean      remove build/'
 	@echo 'Run it:         scripts/qemu-run.sh (see --help)'
 	@echo 'Variables:      OPTEE_OS_SRC, TFA_SRC, LINUX_SRC (your own trees), DISTFILES, MIRROR'

@@ -61,6 +61,15 @@ $(B)/src/$(1).series: FORCE
 	@mkdir -p $$(@D); echo "$($(1)_SERIES)" | cmp -s - $$@ || echo "$($(1)_SERIES)" >$$@
 endef
 
+# make release: what goes with a tag: each series as it can be given to git am, and the notes.
+.PHONY: release
+release: $(B)/series/optee/.exported $(B)/series/linux/.exported
+	@rm -rf $(B)/release; mkdir -p $(B)/release
+	@for s in optee linux; do tar -C $(B)/series --sort=name --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 \
+		--exclude=.exported -czf $(B)/release/series-$$s.tar.gz $$s || exit; done
+	@awk '/^## / {n++} n == 1' CHANGELOG.md >$(B)/release/notes.md
+	@cd $(B)/release && sha256sum * >SHA256SUMS && ls
+
 include mk/glue.mk
 include mk/optee.mk
 include mk/tfa.mk
