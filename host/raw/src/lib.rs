@@ -2,8 +2,10 @@
 //! Bare system calls on the TEE's device, and what came back: below the client library.
 
 pub mod code;
+mod login;
 pub mod pta;
 pub mod sys;
 mod tee;
 
-pub use tee::{Answer, Login, Session, Tee};
+pub use login::Login;
+pub use tee::{Answer, Session, Tee};

@@ -2,6 +2,7 @@
 //! The TEE as the kernel offers it: whoever holds the descriptor may ask, sessions
 //! are numbers, and nothing asks who is calling. libteec keeps its descriptor to itself.
 
+use crate::Login;
 use crate::code::*;
 use crate::sys::{self, Invoke, OpenSession, Param, Params, SharedMemory};
 use anyhow::Context;
@@ -21,27 +22,6 @@ pub struct Tee(OwnedFd);
 /// A session, for everybody who holds the file descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session(pub u32);
-
-/// Who a session is opened as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Login {
-    /// Nobody in particular.
-    Public,
-    /// The effective user.
-    User,
-    /// A group that the caller is a member of.
-    Group(u32),
-    /// Whoever executes what the caller executes.
-    Application,
-    /// The effective user who executes it.
-    UserApplication,
-    /// A member of the group who executes it.
-    GroupApplication(u32),
-    /// The process of the caller.
-    Process,
-    /// Some number of `TEE_IOCTL_LOGIN_*`, whether there is one or not.
-    Other(u32),
-}
 
 /// What came back from the TEE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,24 +137,27 @@ impl Tee {
 
     /// Opens a session with parameters for the TA.
     pub fn open_with(&self, ta: TaUuid, login: Login, params: Params) -> Result<Session, Answer> {
+        self.open_by(ta, login.method(), login.group(), params)
+    }
+
+    /// The same by the number of a login method, whether there is one or not.
+    pub fn open_by(
+        &self,
+        ta: TaUuid,
+        method: u32,
+        group: Option<u32>,
+        params: Params,
+    ) -> Result<Session, Answer> {
         let mut argument = OpenSession {
             uuid: ta.octets,
+            login: method,
             num_params: params.len() as u32,
             params,
             ..OpenSession::default()
         };
-        argument.login = match login {
-            Login::Public => 0,
-            Login::User => 1,
-            Login::Group(gid) | Login::GroupApplication(gid) => {
-                argument.client_uuid[..4].copy_from_slice(&gid.to_ne_bytes());
-                if login == Login::Group(gid) { 2 } else { 6 }
-            }
-            Login::Application => 4,
-            Login::UserApplication => 5,
-            Login::Process => 0xefff_ffff,
-            Login::Other(number) => number,
-        };
+        if let Some(gid) = group {
+            argument.client_uuid[..4].copy_from_slice(&gid.to_ne_bytes());
+        }
         let result = sys::open_session(self.as_fd(), &mut argument);
         let answer = answer(result, argument.ret, argument.ret_origin, &argument.params);
         answer.values().map(|_| Session(argument.session))

@@ -8,7 +8,7 @@ use client_binding_client::identity::Principal;
 use client_binding_client::{Client, Error, Login, Origin, Param};
 use client_binding_proto::{Identity, TaUuid, probe, relay, vault, vault_c, whoami};
 use client_binding_raw::code::TEE_ERROR_BAD_PARAMETERS;
-use client_binding_raw::{self as raw, Answer, Session, Tee};
+use client_binding_raw::{Answer, Session, Tee};
 use client_binding_test::kit::people::{
     CLIENTS, Line, OWNER, Person, Process, STRANGER, let_person,
 };
@@ -213,21 +213,9 @@ impl std::error::Error for OwnerRefused {}
 
 const EINVAL: Answer = Answer::Kernel(Errno::EINVAL as i32);
 
-fn raw_login(login: Login) -> raw::Login {
-    match login {
-        Login::Public => raw::Login::Public,
-        Login::User => raw::Login::User,
-        Login::Group(gid) => raw::Login::Group(gid),
-        Login::Application => raw::Login::Application,
-        Login::UserApplication => raw::Login::UserApplication,
-        Login::GroupApplication(gid) => raw::Login::GroupApplication(gid),
-        Login::Process => raw::Login::Process,
-    }
-}
-
 /// Opens a session that the caller rightfully wants.
 fn log_in(tee: &Tee, ta: TaUuid, login: Login) -> Result<Session> {
-    match tee.open(ta, raw_login(login)) {
+    match tee.open(ta, login) {
         Err(answer) if answer.is_denied() => bail!(OwnerRefused(answer.to_string())),
         result => result.context("open session"),
     }
@@ -263,7 +251,7 @@ impl Owned {
     fn best(login: Login) -> Result<Self> {
         OWNER.act()?;
         let tee = Tee::connect()?;
-        let session = match tee.open(whoami::UUID, raw_login(login)) {
+        let session = match tee.open(whoami::UUID, login) {
             // A driver that does not know it, or a core.
             Err(answer) if answer == EINVAL || answer.code() == Some(TEE_ERROR_BAD_PARAMETERS) => {
                 log_in(&tee, whoami::UUID, Login::User)?

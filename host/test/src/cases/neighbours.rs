@@ -169,7 +169,12 @@ pub(super) const CASES: &[Case] = &[
                 ]
                 .map(|login| (login, invalid));
                 for (login, expected) in reserved.into_iter().chain(unknown) {
-                    let opened = tee.open(flavour(Kind::Private, false).uuid, Login::Other(login));
+                    let opened = tee.open_by(
+                        flavour(Kind::Private, false).uuid,
+                        login,
+                        None,
+                        Params::default(),
+                    );
                     ensure!(opened == Err(expected), "login {login:#x}: {opened:?}");
                     seen += 1;
                 }
