@@ -5,7 +5,9 @@
 
 use clap::Parser;
 use client_binding_abi as abi;
-use client_binding_ca::{EXIT_CODES, Expected, Failure, expected, finish, parse_login, print};
+use client_binding_ca::{
+    EXIT_CODES, Expected, Failure, LOGINS, expected, finish, parse_login, print,
+};
 use client_binding_client::{Client, Login, Param};
 use client_binding_proto::Identity;
 use client_binding_proto::whoami::{Command, UUID};
@@ -16,8 +18,7 @@ use uuid::Uuid;
 #[derive(Parser)]
 #[command(version, after_help = EXIT_CODES)]
 struct Args {
-    /// public, user, group=GID, application, user-application, group-application=GID or process
-    #[arg(long, default_value = "user", value_parser = parse_login)]
+    #[arg(long, default_value = "user", value_parser = parse_login, help = LOGINS)]
     login: Login,
     /// Print the client UUID that a TA is going to see, without asking one
     #[arg(long)]

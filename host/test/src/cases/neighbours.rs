@@ -7,6 +7,7 @@ use super::races::{dismiss, knock};
 use crate::bench::{Bench, Seat, died, flavour, visit};
 use crate::world::{CLIENTS, OWNER, Process, STRANGER, let_person};
 use anyhow::{Context, Result, ensure};
+use client_binding_policy::abi;
 use client_binding_proto::probe::{Command, Flavour, Kind, Opening, words};
 use client_binding_proto::{Param as ParamKind, STATS, TaUuid, vault, vault_c};
 use client_binding_raw::code::{TEE_ERROR_ACCESS_DENIED, TEE_ERROR_BUSY};
@@ -16,8 +17,14 @@ use nix::errno::Errno;
 use std::fs;
 
 const TRUSTED_APP: u32 = 0xf000_0000;
-const PROCESS: u32 = 0xefff_ffff;
 const REE_KERNEL: u32 = 0x8000_0000;
+
+/// The last number of implementations' own that none of them is.
+fn implementations_last() -> u32 {
+    let mut numbers = (REE_KERNEL..TRUSTED_APP).rev();
+    let unknown = numbers.find(|&number| !abi::Login(number).is_known());
+    unknown.expect("a few are known")
+}
 
 pub(super) const CASES: &[Case] = &[
     Case::service(8001, "A TA is a client of an unbound TA", &[9], |b| {
@@ -162,7 +169,7 @@ pub(super) const CASES: &[Case] = &[
                     7,
                     0x7fff_ffff,
                     0xc000_0000,
-                    PROCESS - 1,
+                    implementations_last(),
                     TRUSTED_APP,
                     TRUSTED_APP + 1,
                     u32::MAX,
