@@ -2,7 +2,7 @@
 //! Keeps secrets in a vault that belongs to another TA, the relay.
 
 use clap::{Parser, Subcommand};
-use client_binding_ca::{EXIT_CODES, Failure, finish, parse_login, print, read_secret};
+use client_binding_ca::{EXIT_CODES, Failure, LOGINS, finish, parse_login, print, read_secret};
 use client_binding_client::{Client, Error, Login, Param};
 use client_binding_proto::Identity;
 use client_binding_proto::relay::{Command, UUID};
@@ -19,8 +19,7 @@ use zeroize::Zeroizing;
 #[derive(Parser)]
 #[command(version, after_help = EXIT_CODES)]
 struct Args {
-    /// public, user, group=GID, application, user-application, group-application=GID or process
-    #[arg(long, global = true, default_value = "public", value_parser = parse_login)]
+    #[arg(long, global = true, default_value = "public", value_parser = parse_login, help = LOGINS)]
     login: Login,
     #[command(subcommand)]
     action: Action,

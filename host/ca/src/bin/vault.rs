@@ -2,7 +2,7 @@
 //! Keeps small named secrets in the TEE.
 
 use clap::{Parser, Subcommand};
-use client_binding_ca::{EXIT_CODES, Failure, finish, parse_login, print, read_secret};
+use client_binding_ca::{EXIT_CODES, Failure, LOGINS, finish, parse_login, print, read_secret};
 use client_binding_client::{Client, Login, Param, Session};
 use client_binding_proto::vault::{Command, LIST_MAX, SECRET_MAX, UUID};
 use std::io::stdin;
@@ -17,9 +17,8 @@ use zeroize::Zeroizing;
 #[derive(Parser)]
 #[command(version, after_help = EXIT_CODES)]
 struct Args {
-    /// public, user, group=GID, application, user-application, group-application=GID or
-    /// process; the vault takes its default alone, unless the system is a stock one
-    #[arg(long, global = true, default_value = "user-application", value_parser = parse_login)]
+    #[arg(long, global = true, default_value = "user-application", value_parser = parse_login,
+        help = format!("{LOGINS}; the vault takes its default alone, unless the system is a stock one"))]
     login: Login,
     #[command(subcommand)]
     action: Action,
