@@ -380,13 +380,16 @@ pub(super) const CASES: &[Case] = &[
         |b| {
             let tmp = Tmp::mount("memory")?;
             ROOT.act()?;
-            let (from, other) = (myself()?, PathBuf::from("/run/other-program"));
-            copy(&from, &other, false)?;
+            let from = myself()?;
+            let other = PathBuf::from("/run/other-program");
+            // The guest's root is its initramfs.
+            let initial = PathBuf::from("/usr/bin/initial-program");
             let own = tmp.0.join("own");
-            copy(&from, &own, false)?;
-            let initial = Path::new("/usr/bin/binding-test");
+            for program in [&initial, &other, &own] {
+                copy(&from, program, false)?;
+            }
             let seen = each(b, &APPLICATIONS, |seat| {
-                for program in [initial, &other, &own] {
+                for program in [&initial, &other, &own] {
                     let measured = Measurement::file(&fs::read(program)?);
                     let mut agent = Agent::start(program, OWNER)?;
                     let opened = agent.open(login(&seat), false)?;
@@ -398,6 +401,7 @@ pub(super) const CASES: &[Case] = &[
             });
             ROOT.act()?;
             fs::remove_file(other)?;
+            fs::remove_file(initial)?;
             OWNER.act()?;
             seen
         },
