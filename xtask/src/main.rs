@@ -112,7 +112,7 @@ fn run(topic: &Topic) -> anyhow::Result<()> {
         }
         Topic::Tas { out, tas, clients } => tas::build(out, tas, clients.as_deref()),
         Topic::Uuid { name } => {
-            println!("{}", tas::uuid(name)?);
+            println!("{}", tas::uuid(name)?.text);
             Ok(())
         }
         Topic::Series { action } => match action {

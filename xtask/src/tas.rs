@@ -30,8 +30,8 @@ pub(crate) enum Ta {
 }
 
 /// The UUID of a TA in Rust, or of a flavour of the probe.
-pub(crate) fn uuid(name: &str) -> Result<&'static str> {
-    let ta = match name {
+pub(crate) fn uuid(name: &str) -> Result<TaUuid> {
+    Ok(match name {
         "whoami" => whoami::UUID,
         "vault" => vault::UUID,
         "relay" => relay::UUID,
@@ -42,8 +42,7 @@ pub(crate) fn uuid(name: &str) -> Result<&'static str> {
                 .with_context(|| format!("no TA {name:?}, and no flavour of the probe"))?
                 .uuid
         }
-    };
-    Ok(ta.text)
+    })
 }
 
 /// Builds them: OUT/bound and OUT/stock are to be copied over a guest's root, OUT/elf has what a debugger wants.
@@ -58,10 +57,10 @@ pub(crate) fn build(out: &Path, tas: &[Ta], clients: Option<&Path>) -> Result<()
     fs::create_dir_all(out.join("elf"))?;
     for ta in tas {
         match ta {
-            Ta::Whoami => kit.both(out, "whoami", whoami::UUID)?,
-            Ta::Vault => kit.both(out, "vault", vault::UUID)?,
-            Ta::Relay => kit.both(out, "relay", relay::UUID)?,
-            Ta::Bench => kit.both(out, "bench", bench::UUID)?,
+            Ta::Whoami => kit.both(out, "whoami", None)?,
+            Ta::Vault => kit.both(out, "vault", None)?,
+            Ta::Relay => kit.both(out, "relay", None)?,
+            Ta::Bench => kit.both(out, "bench", None)?,
             Ta::Probe => {
                 for flavour in FLAVOURS.iter().chain([&DECLARED]) {
                     kit.probe(out, flavour)?;
@@ -115,9 +114,10 @@ impl Kit {
         cargo
     }
 
-    fn both(&self, out: &Path, name: &str, uuid: TaUuid) -> Result<()> {
+    fn both(&self, out: &Path, name: &str, flavour: Option<&Flavour>) -> Result<()> {
+        let uuid = uuid(flavour.map_or(name, |flavour| flavour.name))?;
         for variant in ["bound", "stock"] {
-            let elf = self.compile(out, name, variant, None)?;
+            let elf = self.compile(out, name, variant, flavour)?;
             self.sign(&elf, uuid, &out.join(variant))?;
         }
         Ok(())
@@ -126,16 +126,11 @@ impl Kit {
     /// One that does not ask to be bound is the same everywhere.
     fn probe(&self, out: &Path, flavour: &Flavour) -> Result<()> {
         if flavour.bound {
-            for variant in ["bound", "stock"] {
-                let elf = self.compile(out, "probe", variant, Some(flavour))?;
-                self.sign(&elf, flavour.uuid, &out.join(variant))?;
-            }
-        } else {
-            let elf = self.compile(out, "probe", "bound", Some(flavour))?;
-            self.sign(&elf, flavour.uuid, &out.join("bound"))?;
-            self.sign(&elf, flavour.uuid, &out.join("stock"))?;
+            return self.both(out, "probe", Some(flavour));
         }
-        Ok(())
+        let elf = self.compile(out, "probe", "bound", Some(flavour))?;
+        self.sign(&elf, flavour.uuid, &out.join("bound"))?;
+        self.sign(&elf, flavour.uuid, &out.join("stock"))
     }
 
     /// The ELF file, as the compiler made it.

@@ -256,6 +256,22 @@ mod tests {
     }
 
     #[test]
+    fn words_are_those_of_the_json() {
+        for outcome in [
+            Outcome::Reached,
+            Outcome::Gone,
+            Outcome::Shared,
+            Outcome::Denied,
+            Outcome::Served,
+            Outcome::Freed,
+            Outcome::Refused,
+        ] {
+            let json = serde_json::to_string(&outcome).unwrap();
+            assert_eq!(json.trim_matches('"'), outcome.word());
+        }
+    }
+
+    #[test]
     fn events_survive_the_way_to_the_host() {
         let events = [
             Event::Start { number: 1 },

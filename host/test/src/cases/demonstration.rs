@@ -3,15 +3,13 @@
 //! each stack. Its cases need no TA but those that users have, and no PTA but the operator's.
 
 use super::Case;
+use crate::world::{CLIENTS, Line, OWNER, Person, Process, STRANGER, let_person};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use client_binding_client::identity::Principal;
 use client_binding_client::{Client, Error, Login, Origin, Param};
 use client_binding_proto::{Identity, TaUuid, probe, relay, vault, vault_c, whoami};
 use client_binding_raw::code::TEE_ERROR_BAD_PARAMETERS;
 use client_binding_raw::{Answer, Session, Tee};
-use client_binding_test::kit::people::{
-    CLIENTS, Line, OWNER, Person, Process, STRANGER, let_person,
-};
 use client_binding_test::kit::program::{self, Program};
 use client_binding_test::kit::sys;
 use client_binding_test::{Outcome, Refused, Shown, Stack};
