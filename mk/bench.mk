@@ -29,8 +29,8 @@ bench-files: boot-files $(addprefix $(BENCH)/,.program .ta .plugin) $(B)/bench-r
 
 # Five boots must say the same; one is enough to see a rise.
 bench: bench-files
-	@scripts/bench --boots 5
+	@$(XTASK) bench --boots 5
 bench-update: bench-files
-	@scripts/bench --update
+	@$(XTASK) bench --update
 check-bench: bench-files
-	scripts/bench
+	$(XTASK) bench

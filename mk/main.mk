@@ -4,6 +4,7 @@
 
 B := /build
 STEP := scripts/step
+XTASK := $(B)/xtask
 JOBS := $(shell nproc)
 export CARGO_TARGET_DIR := $(B)/target
 VARIANTS := stock bound

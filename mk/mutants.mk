@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Bugs brought back, one at a time: "mutant" is the bound core or driver with one patch of host/test/mutants in it, or in
-# the decision library. scripts/mutants changes the sources and looks which case of the suite complains.
+# the decision library. `xtask mutants` changes the sources and looks which case of the suite complains.
 
 .PHONY: mutant-optee mutant-rust mutant-linux mutants-system check-mutants \
 	mutant-compile-optee mutant-compile-linux mutant-compile-rust
 mutants-system: suite hostile $(SUITE)/.kernel
-	@scripts/mutants
+	@$(XTASK) mutants
 
 mutant-optee mutant-rust: $(B)/boot/flash-mutant.bin
 mutant-linux: $(B)/boot/driver-mutant.cpio
@@ -17,10 +17,10 @@ $(B)/optee/mutant/.built: $(B)/glue-mutant/libclient_binding_glue.a $(B)/glue-mu
 		CLIENT_BINDING_GLUE=$(B)/glue-mutant $(MUTANT_OPTIONS),$(OPTEE_BINARIES:%=$(@D)/%))'
 	@touch $@
 
-# That they still apply and compile is seen without a boot. What scripts/mutants asks for: MUTANT_GOALS in a mutated tree, with
+# That they still apply and compile is seen without a boot. What `xtask mutants` asks for: MUTANT_GOALS in a mutated tree, with
 # MUTANT_OPTIONS below MUTANT_OUT.
 check-mutants: $(B)/src/optee-bound/.stamp $(B)/src/linux-hostile/.stamp $(KERNEL_HEADERS) $(GLUE_LIB) $(GLUE_HEADER)
-	scripts/mutants --compile
+	$(XTASK) mutants --compile
 mutant-compile-optee:
 	$(call optee-make,$(B)/src/optee-mutant,$(MUTANT_OUT),CFG_CLIENT_BINDING=y CFG_CLIENT_BINDING_PTA=y \
 		CLIENT_BINDING_GLUE=$(B)/glue $(MUTANT_OPTIONS),$(MUTANT_GOALS:%=$(MUTANT_OUT)/%))

@@ -23,7 +23,7 @@ $(B)/rng/.module: $(B)/dl/linux/.done
 
 .PHONY: check-rng
 check-rng: boot-files $(B)/boot/flash-rng.bin $(B)/rng/.module
-	scripts/boot --core rng --name rng --overlay $(B)/rng/overlay -- sh -euc ' \
+	$(XTASK) boot --core rng --name rng --overlay $(B)/rng/overlay -- sh -euc ' \
 		insmod /optee-rng.ko; \
 		grep -q optee-rng /sys/class/misc/hw_random/rng_current; \
 		first=$$(head -c 32 /dev/hwrng | md5sum); \

@@ -39,6 +39,6 @@ suite: boot-files $(addprefix $(SUITE)/,.clients .probes) $(B)/suite-report
 SUITE_CONFIGS := stock:stock:debian:stock bound:bound:debian:hostile stock-core:stock:debian:hostile stock-driver:bound:debian:stock
 FULL_CONFIGS := $(CONFIGS) swapped:stock:debian:hostile bound-full:bound:debian:hostile
 test-suite: suite hostile $(SUITE)/.kernel
-	@scripts/suite $(SUITE_CONFIGS) -- $(CASES)
+	@$(XTASK) suite $(SUITE_CONFIGS) -- $(CASES)
 test-full: suite hostile configs check-quota $(SUITE)/.kernel
-	@scripts/suite $(SUITE_CONFIGS) $(FULL_CONFIGS) -- $(CASES)
+	@$(XTASK) suite $(SUITE_CONFIGS) $(FULL_CONFIGS) -- $(CASES)

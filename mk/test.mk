@@ -66,16 +66,16 @@ check-optee-style: $(B)/src/optee-stock/.stamp $(B)/src/linux-stock/.stamp $(opt
 
 # The series, patch by patch. What was checked once is not checked again until something changes.
 check-linux-series: $(T)/.linux-series
-$(T)/.linux-series: $(B)/src/linux-bound/.checked $(KERNEL_HEADERS) scripts/check-series mk/linux.mk
-	scripts/check-series linux $(B)/src/linux-stock $(T)/linux $(linux_SERIES)
+$(T)/.linux-series: $(B)/src/linux-bound/.checked $(KERNEL_HEADERS) xtask/src/check.rs mk/linux.mk
+	$(XTASK) series check linux $(B)/src/linux-stock $(T)/linux $(linux_SERIES)
 	@touch $@
 check-optee-series: $(T)/.optee-series
-$(T)/.optee-series: $(B)/src/optee-bound/.checked $(GLUE_LIB) $(GLUE_HEADER) scripts/check-series mk/optee.mk
-	scripts/check-series optee $(B)/src/optee-stock $(T)/optee $(optee_SERIES)
+$(T)/.optee-series: $(B)/src/optee-bound/.checked $(GLUE_LIB) $(GLUE_HEADER) xtask/src/check.rs mk/optee.mk
+	$(XTASK) series check optee $(B)/src/optee-stock $(T)/optee $(optee_SERIES)
 	@touch $@
 check-optee-off: $(T)/.optee-off
-$(T)/.optee-off: $(B)/src/optee-bound/.checked scripts/check-series mk/optee.mk
-	scripts/check-series optee-off $(B)/src/optee-stock $(T)/optee-off $(optee_SERIES)
+$(T)/.optee-off: $(B)/src/optee-bound/.checked xtask/src/check.rs mk/optee.mk
+	$(XTASK) series check optee-off $(B)/src/optee-stock $(T)/optee-off $(optee_SERIES)
 	@touch $@
 
 # What stands in the repository is what comes back from a git tree, to the byte.
@@ -88,12 +88,12 @@ check-series-tool: $(B)/xtask $(B)/src/linux-stock/.stamp $(B)/src/optee-stock/.
 # The crate is among what cargo fetched.
 teec_SERIES := $(sort $(wildcard host/teec/patches/optee-teec-*/*.patch))
 check-teec-series: $(T)/.teec-series
-$(T)/.teec-series: $(teec_SERIES) Cargo.lock scripts/check-series
+$(T)/.teec-series: $(teec_SERIES) Cargo.lock xtask/src/check.rs
 	cargo fetch --locked --quiet
-	scripts/check-series teec $(CARGO_HOME)/registry/src/*/$(notdir $(patsubst %/,%,$(dir $(firstword $(teec_SERIES))))) $(T)/teec $(teec_SERIES)
+	$(XTASK) series check teec $(CARGO_HOME)/registry/src/*/$(notdir $(patsubst %/,%,$(dir $(firstword $(teec_SERIES))))) $(T)/teec $(teec_SERIES)
 	@touch $@
 
-# For check-series, which builds trees of its own with the same lines, given in the environment.
+# For `xtask series check`, which builds trees of its own with the same lines, given in the environment.
 .PHONY: series-build-linux series-build-optee
 series-build-linux:
 	$(call linux-make,$(SERIES_TREE),KCFLAGS=-Werror $(SERIES_ARGS))
@@ -101,21 +101,21 @@ series-build-optee:
 	$(call optee-make,$(SERIES_TREE),$(SERIES_OUT),$(SERIES_ARGS),$(SERIES_OUT)/core/tee.bin)
 
 check-clients: boot-files
-	scripts/boot --name clients -- sh -c "$$(cat guest/check-clients)"
+	$(XTASK) boot --name clients -- sh -c "$$(cat guest/check-clients)"
 
 check-demo: boot-files
-	scripts/demo
+	$(XTASK) demo
 check-mixes: boot-files
-	scripts/demo --mixes
+	$(XTASK) demo --mixes
 
 # The chapters of the suite that are quick; the bound stack is attacked through the kernel as well. All of it: test-suite, test-full.
 check-suite: suite hostile
-	scripts/suite stock:stock:debian:stock bound:bound:debian:hostile -- 1xxx 2xxx 3xxx 41xx 5011 5012 6xxx 7xxx 8xxx 9xxx 10xxx
+	$(XTASK) suite stock:stock:debian:stock bound:bound:debian:hostile -- 1xxx 2xxx 3xxx 41xx 5011 5012 6xxx 7xxx 8xxx 9xxx 10xxx
 
 # Where a client may have four sessions, most other cases could not run.
 check-quota: suite $(B)/boot/flash-quota.bin
-	scripts/suite quota:quota:debian:bound -- 101xx
+	$(XTASK) suite quota:quota:debian:bound -- 101xx
 
 # The machine is reset in the middle of an open; what boots then is as good as new.
 check-reset: suite
-	scripts/boot --name reset --smp 4 --reset-at '* binding_4041' --overlay $(SUITE)/bound -- binding-test 4041 1001 3001 4011
+	$(XTASK) boot --name reset --smp 4 --reset-at '* binding_4041' --overlay $(SUITE)/bound -- binding-test 4041 1001 3001 4011

@@ -25,6 +25,6 @@ XTEST_CONFIGS := stock:stock:debian:stock bound:bound:debian:bound
 .PHONY: xtest test-xtest check-xtest
 xtest: boot-files $(XTEST)/.overlay $(B)/xtest-report
 check-xtest: xtest
-	scripts/xtest $(XTEST_CONFIGS)
+	$(XTASK) xtest $(XTEST_CONFIGS)
 test-xtest: xtest $(B)/boot/flash-all.bin
-	@scripts/xtest $(XTEST_CONFIGS) all:all:debian:bound
+	@$(XTASK) xtest $(XTEST_CONFIGS) all:all:debian:bound

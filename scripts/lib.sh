@@ -26,17 +26,6 @@ kernels() {
 	echo debian "$(sed -n 's/^KERNELS = //p' "$TOP/mk/kernel.mk")"
 }
 
-# stack CORE DRIVER: what binding-test expects of that pair
-stack() {
-	case $1:$2 in
-	stock:stock) echo stock ;;
-	stock:*) echo stock-core ;;
-	*:stock) echo stock-driver ;;
-	all:*) echo bound-all ;;
-	*) echo bound ;;
-	esac
-}
-
 # spin NAME LOG START: a line that is redrawn until killed: name, seconds, last line of the log
 spin() {
 	local wheel='.oOo' n=0 tail width

@@ -124,11 +124,11 @@ trap finish EXIT
 # The root's processes live in a pid namespace that dies with the process we start; a signal to us shall end it at once.
 trap 'kill -KILL $child 2>/dev/null; exit 130' TERM HUP
 if [ -n "$command$shell" ]; then
-	run=(scripts/boot --core "$core" --driver "$driver" --kernel "$kernel" "${options[@]}" -- "$@")
+	run=(xtask boot --core "$core" --driver "$driver" --kernel "$kernel" "${options[@]}" -- "$@")
 elif [ -n "$only" ]; then
-	run=(scripts/demo --only "$core" "$driver" "$kernel" "${options[@]}")
+	run=(xtask demo --only "$core" "$driver" "$kernel" "${options[@]}")
 else
-	run=(scripts/demo "${options[@]}")
+	run=(xtask demo "${options[@]}")
 fi
 "$TOP/scripts/in-root" "${run[@]}" <&0 &
 child=$!

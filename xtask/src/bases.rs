@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -19,6 +20,14 @@ pub(crate) struct Spec {
 /// The top of the repository.
 pub(crate) fn top() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// Where everything that is made goes. In the build root that is a fixed place, so that no path of the host enters a binary.
+pub(crate) fn build() -> PathBuf {
+    match env::var_os("CB_IN_ROOT") {
+        Some(_) => PathBuf::from("/build"),
+        None => top().join("build"),
+    }
 }
 
 fn read() -> Result<Table> {

@@ -2,10 +2,15 @@
 //! What this repository does with itself.
 
 mod bases;
+mod check;
 mod git;
+mod machine;
+mod mutants;
 mod patch;
+mod runs;
 mod series;
 mod tas;
+mod tool;
 
 use clap::{Parser, Subcommand};
 use series::Series;
@@ -13,9 +18,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use tas::Ta;
 
-/// Works on the foreign trees of this repository and their patch series, and builds its TAs
+/// Works on the foreign trees of this repository and their patch series, builds its TAs, boots its systems and tries them
 ///
-/// Exit status: 0 done, 1 it could not be done and why, 2 that is no command.
+/// What boots or builds runs in the build root: scripts/in-root xtask ...
+///
+/// Exit status: 0 done, 1 it could not be done and why, 2 that is no command; boot tells more.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask", version)]
 struct Args {
@@ -45,6 +52,27 @@ enum Topic {
         /// Its name
         name: String,
     },
+    /// Boot the system that was built, run a command in it, power off
+    ///
+    /// Exit status: the command's; 124 time-out; 125 the system failed: no boot, a panic in the secure world, an oops in Linux.
+    Boot(machine::Boot),
+    /// Play the regression suite, on a fresh boot for each system, and print the table of all results
+    ///
+    /// After `scripts/build suite`. Exit status 0 only if every case ended as it should in each of them. Kept of a run:
+    /// build/suite/runs/NAME, for machines build/suite/junit.xml.
+    Suite(runs::Suite),
+    /// Play upstream's own suite on each system, after `scripts/build xtest`
+    Xtest(runs::Xtest),
+    /// Show the demonstration. Exit status 0 only if every row is as expected
+    Demo(runs::Demo),
+    /// Count what a call costs, after `scripts/build bench-files`. Exit status 0 only if nothing rose
+    Bench(runs::Bench),
+    /// Bring back bugs, one at a time, and see what notices, after `scripts/build suite hostile`
+    ///
+    /// A mutant is a patch of host/test/mutants with a head: `Tree:` says to what it is applied (optee, linux, rust; off for the
+    /// core that is built without the option), `Rule:` which rule it breaks, `Cases:` which cases are run (if missing, those of
+    /// the rule), `Options:` what else the core is built with. Exit status 1 if one survived.
+    Mutants(mutants::Mutants),
     /// The series that bases.toml names, by their tree: optee or linux
     Series {
         #[command(subcommand)]
@@ -71,6 +99,8 @@ enum Action {
         #[arg(long, value_name = "FOLDER")]
         base: Option<PathBuf>,
     },
+    /// Apply a series to a copy of the tree, patch by patch, and build after each
+    Check(check::Check),
     /// Write the commits since "base" back as patches and files
     ///
     /// A patch stays in the part of the one with its subject; a new subject goes with the commit before it.
@@ -96,7 +126,7 @@ enum Action {
 
 fn main() -> ExitCode {
     match run(&Args::parse().topic) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("xtask: {error:#}");
             ExitCode::FAILURE
@@ -104,24 +134,26 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(topic: &Topic) -> anyhow::Result<()> {
+fn run(topic: &Topic) -> anyhow::Result<u8> {
     match topic {
-        Topic::Variables => {
-            print!("{}", bases::variables()?);
-            Ok(())
-        }
-        Topic::Tas { out, tas, clients } => tas::build(out, tas, clients.as_deref()),
-        Topic::Uuid { name } => {
-            println!("{}", tas::uuid(name)?.text);
-            Ok(())
-        }
+        Topic::Variables => print!("{}", bases::variables()?),
+        Topic::Tas { out, tas, clients } => tas::build(out, tas, clients.as_deref())?,
+        Topic::Uuid { name } => println!("{}", tas::uuid(name)?.text),
+        Topic::Boot(options) => return machine::boot(options),
+        Topic::Suite(options) => return runs::suite(options),
+        Topic::Xtest(options) => return runs::xtest(options),
+        Topic::Demo(options) => return runs::demo(options),
+        Topic::Bench(options) => return runs::bench(options),
+        Topic::Mutants(options) => return mutants::mutants(options),
         Topic::Series { action } => match action {
-            Action::Export { name, to } => Series::named(name)?.export(to).map(drop),
+            Action::Export { name, to } => drop(Series::named(name)?.export(to)?),
             Action::Checkout { name, to, base } => {
-                Series::named(name)?.checkout(to, base.as_deref())
+                Series::named(name)?.checkout(to, base.as_deref())?;
             }
-            Action::Save { name, from, check } => Series::named(name)?.save(from, *check),
-            Action::Rebase { name, tree, onto } => Series::named(name)?.rebase(tree, onto),
+            Action::Check(options) => check::check(options)?,
+            Action::Save { name, from, check } => Series::named(name)?.save(from, *check)?,
+            Action::Rebase { name, tree, onto } => Series::named(name)?.rebase(tree, onto)?,
         },
     }
+    Ok(0)
 }

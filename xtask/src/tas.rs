@@ -2,7 +2,8 @@
 //! TAs, built and signed in two flavours: "bound" as written, "stock" without the flag that a stock core refuses.
 
 use crate::bases::top;
-use anyhow::{Context, Result, ensure};
+use crate::tool::run;
+use anyhow::{Context, Result};
 use clap::ValueEnum;
 use client_binding_proto::probe::{DECLARED, FLAVOURS, Flavour};
 use client_binding_proto::{TaUuid, bench, relay, vault, whoami};
@@ -201,12 +202,4 @@ impl Kit {
 /// What build scripts and makefiles are told.
 fn unbound(variant: &str) -> &'static str {
     if variant == "stock" { "1" } else { "" }
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("cannot execute {:?}", command.get_program()))?;
-    ensure!(status.success(), "{:?} failed", command.get_program());
-    Ok(())
 }

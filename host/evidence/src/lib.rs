@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// A run as `scripts/suite` and `scripts/xtest` keep it: a folder that has its name.
+/// A run as `xtask suite` and `xtask xtest` keep it: a folder that has its name.
 pub struct Kept {
     folder: PathBuf,
     /// Of the system that it was on.

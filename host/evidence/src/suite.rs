@@ -72,7 +72,7 @@ impl Run {
     /// What was kept in a folder, judged.
     pub fn in_folder(folder: &Path) -> Result<Self> {
         let kept = Kept::in_folder(folder)?;
-        let (events, errors) = (kept.text("events")?, kept.text("errors")?);
+        let (events, errors) = (kept.text("output")?, kept.text("errors")?);
         let log = kept.text("secure-world.log")?;
         Self::judge(kept.name, &events, kept.status, &errors, &log)
     }

@@ -20,8 +20,8 @@ use std::time::Duration;
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// A folder for each configuration, named like it, with what scripts/suite kept of its
-    /// run: events, status, errors and secure-world.log
+    /// A folder for each configuration, named like it, with what `xtask suite` kept of its
+    /// run: output, status, errors and secure-world.log
     #[arg(required = true)]
     runs: Vec<PathBuf>,
     /// Where to write the same as JUnit XML

@@ -541,7 +541,7 @@ fn many_opens(bench: &Bench) -> Result<Option<String>> {
     Ok(Some(format!("{opens} opens")))
 }
 
-/// scripts/boot --reset-at resets the machine in the middle of this one.
+/// `xtask boot --reset-at` resets the machine in the middle of this one.
 fn long_open(bench: &Bench) -> Result<Option<String>> {
     const LONG: u32 = 2000;
     let ta = flavour(Kind::Shared, bench.stack.opens_bound());

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(name = "xtest-report", version)]
 struct Args {
-    /// A folder for each system, named like it, with what scripts/xtest kept of its run:
+    /// A folder for each system, named like it, with what `xtask xtest` kept of its run:
     /// output, status and errors. The others are compared with the first
     #[arg(required = true)]
     runs: Vec<PathBuf>,

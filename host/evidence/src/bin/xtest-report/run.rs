@@ -5,7 +5,7 @@ use anyhow::Result;
 use client_binding_evidence::{Kept, system_failed};
 use std::path::Path;
 
-/// What scripts/xtest runs.
+/// What `xtask xtest` runs.
 pub(crate) const SUITES: [&str; 2] = ["regression", "pkcs11"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,7 +179,7 @@ fn of_which_failed(line: &str, what: &str) -> Option<(u64, u64)> {
 pub(crate) mod tests {
     use super::*;
 
-    /// As xtest prints it, and scripts/xtest after it.
+    /// As xtest prints it, and `xtask xtest` after it.
     pub(crate) const GOOD: &str = include_str!("good.txt");
 
     fn part(id: &str) -> (String, Outcome) {

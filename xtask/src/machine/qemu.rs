@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! QEMU: what it boots, and how it is told so.
+
+use super::Boot;
+use crate::bases::build;
+use anyhow::{Context, Result, bail, ensure};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use std::env;
+use std::fs::{self, File};
+use std::io::{self, PipeReader, pipe};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+const PROGRAM: &str = "qemu-system-aarch64";
+/// Where TF-A expects Linux, as it is built (mk/tfa.mk), and the initramfs.
+const KERNEL: u64 = 0x6000_0000;
+const INITRD: u64 = 0x7000_0000;
+
+/// Ready to start.
+pub(super) struct Qemu<'a> {
+    options: &'a Boot,
+    run: &'a Path,
+    modules: String,
+    command: Command,
+}
+
+/// Started.
+pub(super) struct Running {
+    pub(super) child: Child,
+    /// The job's standard output and error; a console has none.
+    pub(super) pipes: Option<(PipeReader, PipeReader)>,
+}
+
+impl<'a> Qemu<'a> {
+    /// Lays out what the machine boots from.
+    pub(super) fn prepare(options: &'a Boot, run: &'a Path) -> Result<Self> {
+        let (image, modules) = match options.kernel.as_str() {
+            "debian" => ("Image".into(), options.driver.clone()),
+            own => (format!("Image-{own}"), format!("{own}-{}", options.driver)),
+        };
+        let boot = build().join("boot");
+        let initrd = run.join("initrd.cpio");
+        concatenate(&parts(options, run, &boot, &modules)?, &initrd)?;
+
+        // The machine's seeds randomise both worlds' addresses, which neither counting nor a debugger wants.
+        let fixed = options.icount || options.gdb;
+        let mut machine = "virt,secure=on,gic-version=3,acpi=off,mte=off".to_owned();
+        let mut line = "console=ttyAMA0 panic=-1 rdinit=/init".to_owned();
+        if fixed {
+            machine += ",dtb-randomness=off";
+            line += " nokaslr";
+        }
+        let mut command = Command::new(PROGRAM);
+        let smp = if options.icount { 1 } else { options.smp };
+        if options.icount {
+            // The height of a stack decides how many instructions it takes to clear a part of it.
+            line += " randomize_kstack_offset=off";
+            command.args(["-icount", "shift=0,sleep=off"]);
+        }
+        if options.gdb {
+            command.args(["-S", "-gdb", "tcp::1234"]);
+        }
+        command.args([
+            "-nodefaults",
+            "-display",
+            "none",
+            "-no-reboot",
+            "-m",
+            "1057",
+        ]);
+        command.args(["-machine", &machine, "-cpu", "max,sve=off,pauth-impdef=on"]);
+        command.args(["-smp", &smp.to_string()]);
+
+        let tree = run.join("virt.dtb");
+        device_tree(
+            &mut copy(&command),
+            run,
+            &tree,
+            &line,
+            fs::metadata(&initrd)?.len(),
+        )?;
+        command.arg("-dtb").arg(&tree);
+        let loader = |file: &Path, address| {
+            format!(
+                "loader,file={},addr={address:#x},force-raw=on",
+                file.display()
+            )
+        };
+        let flash = boot.join(format!("flash-{}.bin", options.core));
+        let disk = boot.join("clients.img");
+        for (option, value) in [
+            (
+                "-drive",
+                format!(
+                    "if=pflash,unit=0,readonly=on,file={},format=raw",
+                    flash.display()
+                ),
+            ),
+            ("-device", loader(&boot.join(image), KERNEL)),
+            ("-device", loader(&initrd, INITRD)),
+            (
+                "-serial",
+                format!("file:{}", run.join("normal-world.log").display()),
+            ),
+            (
+                "-serial",
+                format!("file:{}", run.join("secure-world.log").display()),
+            ),
+            (
+                "-drive",
+                format!(
+                    "if=none,id=disk,file={},format=raw,snapshot=on",
+                    disk.display()
+                ),
+            ),
+            ("-device", "virtio-blk-pci,drive=disk".into()),
+            ("-device", "virtio-serial-pci".into()),
+            (
+                "-chardev",
+                format!("file,id=status,path={}", run.join("status").display()),
+            ),
+            (
+                "-device",
+                "virtserialport,chardev=status,name=status".into(),
+            ),
+        ] {
+            command.arg(option).arg(value);
+        }
+        if let Some(plugin) = &options.plugin {
+            command.args(["-plugin", plugin]);
+        }
+        if options.reset_at.is_some() {
+            let control = run.join("control");
+            command
+                .arg("-qmp")
+                .arg(format!("unix:{},server=on,wait=off", control.display()));
+        }
+        Ok(Self {
+            options,
+            run,
+            modules,
+            command,
+        })
+    }
+
+    pub(super) fn start(mut self) -> Result<Running> {
+        self.command.stderr(
+            File::options()
+                .append(true)
+                .open(self.run.join("qemu.log"))?,
+        );
+        if self.options.shell {
+            self.command
+                .args(["-chardev", "stdio,id=console,signal=off"]);
+            self.command
+                .args(["-device", "virtconsole,chardev=console"]);
+            let child = self.command.spawn().context(PROGRAM)?;
+            return Ok(Running { child, pipes: None });
+        }
+        self.command.stdin(Stdio::null()).stdout(Stdio::null());
+        let (output, output_in) = pipe()?;
+        let (errors, errors_in) = pipe()?;
+        for (set, (name, end)) in [("stdout", &output_in), ("stderr", &errors_in)]
+            .iter()
+            .enumerate()
+        {
+            fcntl(end, FcntlArg::F_SETFD(FdFlag::empty()))?;
+            let (fd, set) = (end.as_raw_fd(), set + 1);
+            for (option, value) in [
+                ("-add-fd", format!("fd={fd},set={set}")),
+                (
+                    "-chardev",
+                    format!("file,id={name},path=/dev/fdset/{set},append=on"),
+                ),
+                (
+                    "-device",
+                    format!("virtserialport,chardev={name},name={name}"),
+                ),
+            ] {
+                self.command.arg(option).arg(value);
+            }
+        }
+        let child = self.command.spawn().context(PROGRAM)?;
+        // Only QEMU still holds the other ends, which close with it.
+        Ok(Running {
+            child,
+            pipes: Some((output, errors)),
+        })
+    }
+
+    pub(super) fn for_debuggers(&self) -> String {
+        let (core, modules) = (&self.options.core, &self.modules);
+        let top = env::var("CB_TOP").unwrap_or_else(|_| ".".into());
+        let log = self
+            .run
+            .strip_prefix("/")
+            .unwrap_or(self.run)
+            .join("normal-world.log");
+        format!(
+            "QEMU waits for a debugger on port 1234. In gdb-multiarch, started in {top}, with addresses not randomised:\n    \
+                target remote :1234\n    \
+                set substitute-path /build {top}/build\n    \
+                add-symbol-file build/optee/{core}/core/tee.elf           secure world\n    \
+                add-symbol-file build/linux/{modules}/tee.ko ADDRESS          normal world; each ADDRESS is in\n    \
+                add-symbol-file build/linux/{modules}/optee.ko ADDRESS        {}\n",
+            log.display()
+        )
+    }
+}
+
+/// The parts of the initramfs, in the order in which they cover one another.
+fn parts(options: &Boot, run: &Path, boot: &Path, modules: &str) -> Result<Vec<PathBuf>> {
+    // A stock core refuses a TA that carries the flag, so it gets the same TAs built without.
+    let ta = options.ta.as_deref().unwrap_or(if options.core == "stock" {
+        "stock"
+    } else {
+        "bound"
+    });
+    let mut parts = Vec::new();
+    if options.kernel == "debian" {
+        parts.push(boot.join("modules.cpio"));
+    }
+    parts.push(boot.join("base.cpio"));
+    parts.push(boot.join(format!("driver-{modules}.cpio")));
+    parts.push(boot.join(format!("ta-{ta}.cpio")));
+    if let Some(overlay) = &options.overlay {
+        let packed = run.join("overlay.cpio");
+        pack(overlay, &packed)?;
+        parts.push(packed);
+    }
+    let packed = run.join("job.cpio");
+    pack(&job(options, run)?, &packed)?;
+    parts.push(packed);
+    Ok(parts)
+}
+
+/// What the guest's init finds to do: see guest/init.
+fn job(options: &Boot, run: &Path) -> Result<PathBuf> {
+    let root = run.join("job");
+    let job = root.join("job");
+    fs::create_dir_all(&job)?;
+    if !options.shell {
+        let words = options.job.iter().map(String::as_str);
+        fs::write(job.join("run"), shlex::try_join(words)? + "\n")?;
+        return Ok(root);
+    }
+    fs::write(
+        job.join("shell"),
+        env::var("TERM").unwrap_or_else(|_| "linux".into()),
+    )?;
+    let size = Command::new("stty")
+        .args(["-F", "/dev/tty", "size"])
+        .output()?;
+    if let Some((rows, columns)) = String::from_utf8_lossy(&size.stdout).trim().split_once(' ') {
+        fs::write(job.join("size"), format!("rows {rows} cols {columns}\n"))?;
+    }
+    Ok(root)
+}
+
+fn pack(folder: &Path, to: &Path) -> Result<()> {
+    let mut shell = Command::new("sh");
+    shell.args([
+        "-c",
+        "cd \"$1\" && find . -mindepth 1 | cpio --quiet -R 0:0 -H newc -o",
+        "sh",
+    ]);
+    let status = shell.arg(folder).stdout(File::create(to)?).status()?;
+    ensure!(status.success(), "cannot pack {}", folder.display());
+    Ok(())
+}
+
+fn concatenate(parts: &[PathBuf], to: &Path) -> Result<()> {
+    let mut whole = File::create(to)?;
+    for part in parts {
+        let mut file = File::open(part).with_context(|| part.display().to_string())?;
+        io::copy(&mut file, &mut whole)?;
+    }
+    Ok(())
+}
+
+/// Without a boot loader: TF-A enters Linux directly, with the machine's own device tree and what belongs in /chosen.
+fn device_tree(
+    qemu: &mut Command,
+    run: &Path,
+    tree: &Path,
+    command_line: &str,
+    initrd: u64,
+) -> Result<()> {
+    let log = run.join("qemu.log");
+    let said = File::create(&log)?;
+    qemu.arg("-machine")
+        .arg(format!("dumpdtb={}", tree.display()));
+    qemu.stdin(Stdio::null())
+        .stdout(said.try_clone()?)
+        .stderr(said);
+    if !qemu.status().context(PROGRAM)?.success() {
+        bail!("{}", fs::read_to_string(log)?.trim_end());
+    }
+    for (kind, name, value) in [
+        ("s", "bootargs", command_line.to_owned()),
+        ("x", "linux,initrd-start", format!("{INITRD:x}")),
+        ("x", "linux,initrd-end", format!("{:x}", INITRD + initrd)),
+    ] {
+        let mut put = Command::new("fdtput");
+        put.args(["-t", kind])
+            .arg(tree)
+            .args(["/chosen", name, &value]);
+        ensure!(
+            put.status().context("fdtput")?.success(),
+            "fdtput cannot set {name}"
+        );
+    }
+    Ok(())
+}
+
+fn copy(command: &Command) -> Command {
+    let mut copy = Command::new(command.get_program());
+    copy.args(command.get_args());
+    copy
+}

@@ -1,0 +1,521 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What is played on systems: the regression suite, upstream's own, the demonstration, the bench. Each run is kept in a folder, and
+//! a program of host/evidence judges.
+
+use crate::bases::{build, top};
+use crate::tool::said;
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use std::env;
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::str::FromStr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// NAME:CORE:KERNEL:DRIVER
+#[derive(Clone)]
+pub(crate) struct System {
+    name: String,
+    core: String,
+    kernel: String,
+    driver: String,
+}
+
+impl System {
+    fn of(core: &str, driver: &str, kernel: &str) -> Self {
+        let [name, core, kernel, driver] = ["", core, kernel, driver].map(str::to_owned);
+        Self {
+            name,
+            core,
+            kernel,
+            driver,
+        }
+    }
+
+    /// What binding-test expects of that core and driver.
+    fn stack(&self) -> &'static str {
+        match (self.core.as_str(), self.driver.as_str()) {
+            ("stock", "stock") => "stock",
+            ("stock", _) => "stock-core",
+            (_, "stock") => "stock-driver",
+            ("all", _) => "bound-all",
+            _ => "bound",
+        }
+    }
+
+    /// `xtask boot` on it, as a step or not.
+    fn boot(&self, step: Option<&str>, name: &str) -> Result<Command> {
+        let this = env::current_exe()?;
+        let mut command = Command::new(&this);
+        if let Some(step) = step {
+            command = Command::new(top().join("scripts/step"));
+            command.arg(step).arg(this);
+        }
+        command.arg("boot");
+        command.args([
+            "--core",
+            &self.core,
+            "--kernel",
+            &self.kernel,
+            "--driver",
+            &self.driver,
+        ]);
+        command.args(["--name", name]);
+        Ok(command)
+    }
+}
+
+impl FromStr for System {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts: Vec<_> = text.split(':').map(str::to_owned).collect();
+        let [name, core, kernel, driver] = <[String; 4]>::try_from(parts)
+            .map_err(|_| "a system is NAME:CORE:KERNEL:DRIVER".to_owned())?;
+        if name.is_empty() || name.contains('/') {
+            return Err("a system needs a name that a folder can have".into());
+        }
+        Ok(Self {
+            name,
+            core,
+            kernel,
+            driver,
+        })
+    }
+}
+
+/// An empty folder.
+fn emptied(folder: PathBuf) -> Result<PathBuf> {
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// The exit status of a program that judges is ours.
+fn judged_by(program: &str, command: &mut Command) -> Result<u8> {
+    let status = command
+        .status()
+        .with_context(|| format!("cannot execute {program}"))?;
+    Ok(code(status))
+}
+
+fn code(status: ExitStatus) -> u8 {
+    status
+        .code()
+        .and_then(|code| code.try_into().ok())
+        .unwrap_or(125)
+}
+
+/// The regression suite
+#[derive(Args)]
+pub(crate) struct Suite {
+    /// Seconds for one boot
+    #[arg(long, value_name = "S", default_value_t = 900)]
+    timeout: u64,
+    /// The name "swapped" stands for a stock system judged as if it were bound: all attacks must be complained of there. A
+    /// name that ends in "-full" plays the long cases, too, and many rounds of the others
+    #[arg(required = true, value_name = "NAME:CORE:KERNEL:DRIVER")]
+    systems: Vec<System>,
+    /// Which cases: numbers, with x for any digit, or a rule; all of them if none
+    #[arg(last = true, value_name = "CASE")]
+    cases: Vec<String>,
+}
+
+/// On a fresh boot for each system; the table of all results.
+pub(crate) fn suite(suite: &Suite) -> Result<u8> {
+    let mut folders = Vec::new();
+    for system in &suite.systems {
+        let folder = emptied(build().join("suite/runs").join(&system.name))?;
+        let (mut expect, mut options) = (system.stack(), Vec::new());
+        let tas = if system.core == "stock" {
+            "stock"
+        } else {
+            "bound"
+        };
+        let mut limit = suite.timeout;
+        if system.name == "swapped" {
+            expect = "bound";
+            options.push("--attacks".to_owned());
+        } else if system.name.ends_with("-full") {
+            options.push("--full".to_owned());
+            limit = 28_800;
+        } else if system.name.ends_with("-debug") {
+            // That kernel takes its time.
+            limit *= 3;
+        }
+        if let Some(sessions) = quota(&system.core)? {
+            options.extend(["--max-sessions".to_owned(), sessions]);
+        }
+        let name = format!("suite-{}", system.name);
+        let log = folder.join("secure-world.log");
+        File::create(&log)?;
+        let mut boot = system.boot(Some(&name), &name)?;
+        boot.arg("--to")
+            .arg(&folder)
+            .arg("--secure-log")
+            .arg(log)
+            .args(["--smp", "4"]);
+        boot.args(["--timeout", &limit.to_string(), "--overlay"])
+            .arg(build().join("suite").join(tas));
+        boot.args(["--", "binding-test", "--format", "json", "--expect", expect]);
+        // How it ended is an answer, which the report judges.
+        boot.args(&options).args(&suite.cases).status()?;
+        folders.push(folder);
+    }
+    let mut report = Command::new(build().join("suite-report"));
+    report
+        .arg("--junit")
+        .arg(build().join("suite/junit.xml"))
+        .args(folders);
+    judged_by("suite-report", &mut report)
+}
+
+/// How many sessions a client may have on that core, if there is a limit.
+fn quota(core: &str) -> Result<Option<String>> {
+    let path = build().join("optee").join(core).join("conf.mk");
+    let made =
+        fs::read_to_string(&path).with_context(|| format!("no core {core}: {}", path.display()))?;
+    let mut limits = made
+        .lines()
+        .filter_map(|l| l.strip_prefix("CFG_CLIENT_BINDING_MAX_SESSIONS="));
+    Ok(limits
+        .next()
+        .filter(|limit| *limit != "0")
+        .map(str::to_owned))
+}
+
+/// Upstream's own suite, regression and pkcs11
+///
+/// Kept of a run: build/xtest/runs/NAME and build/run/xtest-NAME. One case:
+/// scripts/qemu-run.sh --overlay build/xtest/overlay -- xtest -t regression 1013
+#[derive(Args)]
+pub(crate) struct Xtest {
+    /// Seconds for one boot
+    #[arg(long, value_name = "S", default_value_t = 2400)]
+    timeout: u64,
+    /// The others are compared with the first, case by case: nothing may differ but what host/test/xtest-differences lists
+    #[arg(required = true, value_name = "NAME:CORE:KERNEL:DRIVER")]
+    systems: Vec<System>,
+}
+
+const XTEST: &str =
+    "xtest -t regression -l 0; echo \"regression: $?\"; xtest -t pkcs11 -l 0; echo \"pkcs11: $?\"";
+
+/// As many systems at a time as there are processors.
+pub(crate) fn xtest(xtest: &Xtest) -> Result<u8> {
+    let runs = build().join("xtest/runs");
+    let folders: Vec<_> = xtest
+        .systems
+        .iter()
+        .map(|s| emptied(runs.join(&s.name)))
+        .collect::<Result<_>>()?;
+    let (start, mut said) = (Instant::now(), Instant::now());
+    let (mut waiting, mut running) = (xtest.systems.iter().zip(&folders), Vec::new());
+    loop {
+        running.retain_mut(|boot: &mut std::process::Child| {
+            !matches!(boot.try_wait(), Ok(Some(_)) | Err(_))
+        });
+        while running.len() < thread::available_parallelism()?.get() {
+            let Some((system, folder)) = waiting.next() else {
+                break;
+            };
+            let mut boot = system.boot(None, &format!("xtest-{}", system.name))?;
+            boot.arg("--to").arg(folder).args([
+                "--timeout",
+                &xtest.timeout.to_string(),
+                "--overlay",
+            ]);
+            boot.arg(build().join("xtest/overlay"))
+                .args(["--", "sh", "-c", XTEST]);
+            running.push(boot.stdin(Stdio::null()).stderr(Stdio::null()).spawn()?);
+        }
+        if running.is_empty() {
+            break;
+        }
+        thread::sleep(Duration::from_secs(1));
+        if said.elapsed() >= Duration::from_secs(30) {
+            said = Instant::now();
+            println!(
+                "xtest {} s{}",
+                start.elapsed().as_secs(),
+                progress(&folders)
+            );
+        }
+    }
+    let mut report = Command::new(build().join("xtest-report"));
+    report
+        .arg("--differences")
+        .arg(top().join("host/test/xtest-differences"))
+        .args(folders);
+    judged_by("xtest-report", &mut report)
+}
+
+/// Where each run is.
+fn progress(folders: &[PathBuf]) -> String {
+    let mut line = String::new();
+    for folder in folders {
+        let Ok(output) = fs::read(folder.join("output")) else {
+            continue;
+        };
+        let output = String::from_utf8_lossy(&output);
+        let begun: Vec<_> = output
+            .lines()
+            .filter_map(|line| line.strip_prefix("* "))
+            .collect();
+        let name = folder.file_name().unwrap_or_default().display();
+        let _ = write!(line, "; {name}: {} begun, ", begun.len());
+        line += &match begun.last().and_then(|case| case.split(' ').next()) {
+            _ if folder.join("status").exists() => "ended".into(),
+            Some(case) => format!("in {case}"),
+            None => "booting".into(),
+        };
+    }
+    line
+}
+
+/// The demonstration, on the stock and on the bound system, side by side
+#[derive(Args)]
+pub(crate) struct Demo {
+    /// On the two mixes of a stock and a bound half instead
+    #[arg(long, conflicts_with = "only")]
+    mixes: bool,
+    /// On one system instead
+    #[arg(long, num_args = 3, value_names = ["CORE", "DRIVER", "KERNEL"])]
+    only: Option<Vec<String>>,
+    /// What else `xtask boot` takes
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "BOOT-OPTION"
+    )]
+    boot: Vec<String>,
+}
+
+/// Between what the demonstration says and what an operator sees afterwards.
+const BETWEEN: &str = "==";
+
+/// Plays and shows it.
+pub(crate) fn demo(demo: &Demo) -> Result<u8> {
+    let systems = match &demo.only {
+        Some(only) => vec![System::of(&only[0], &only[1], &only[2])],
+        None if demo.mixes => vec![
+            System::of("stock", "bound", "debian"),
+            System::of("bound", "stock", "debian"),
+        ],
+        None => vec![
+            System::of("stock", "stock", "debian"),
+            System::of("bound", "bound", "debian"),
+        ],
+    };
+    let kept = tempfile::tempdir()?;
+    let mut report = Command::new(build().join("demo-report"));
+    let mut refused = None;
+    for system in &systems {
+        let stack = system.stack();
+        let mut name = format!("demo-{}", system.core);
+        if stack.starts_with("stock-") {
+            name += &format!("-core-{}-driver", system.driver);
+        }
+        if system.kernel != "debian" {
+            name += &format!("-{}-kernel", system.kernel);
+        }
+        // The table tells of a row that is bad. Where all is bound, an operator looks at it afterwards; "plain" has nothing to ask.
+        let mut job =
+            format!("binding-test --demonstration --format json --expect {stack} || [ $? = 1 ]");
+        if stack.starts_with("bound") && system.core != "plain" {
+            job = format!("{{ {job}; }}");
+            for asked in ["bindctl denials", "bindctl denials --json"] {
+                job += &format!(" && echo {BETWEEN} && {asked}");
+            }
+        }
+        let folder = kept.path().join(&name);
+        let mut boot = system.boot(Some(&name), &name)?;
+        boot.args(&demo.boot)
+            .arg("--to")
+            .arg(&folder)
+            .args(["--", "sh", "-c", &job]);
+        let status = boot.status()?;
+        if !status.success() {
+            return Ok(code(status));
+        }
+        let said = |file| fs::read_to_string(folder.join(file));
+        ensure!(
+            said("status")?.trim() == "0",
+            "{name}: {}",
+            said("errors")?.trim_end()
+        );
+        let output = said("output")?;
+        let between = format!("{BETWEEN}\n");
+        let mut parts = output.split(&between);
+        let events = kept.path().join(stack);
+        fs::write(&events, parts.next().unwrap_or_default())?;
+        report.arg(events);
+        if let (Some(told), Some(json)) = (parts.next(), parts.next()) {
+            let file = kept.path().join("denials.json");
+            fs::write(&file, json)?;
+            refused = Some((told.to_owned(), file));
+        }
+    }
+    if let Some((_, file)) = &refused {
+        report.arg("--refused").arg(file);
+    }
+    let code = judged_by("demo-report", &mut report)?;
+    if let Some((told, _)) = refused {
+        print!("\nWhat the secure world refused:\n\n{told}");
+    }
+    Ok(code)
+}
+
+/// Counts instructions of calls on the stock and on the bound system
+#[derive(Args)]
+pub(crate) struct Bench {
+    /// How often each system is booted: all boots must say the same
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    boots: u32,
+    /// Write down the counts that stand instead of comparing
+    #[arg(long)]
+    update: bool,
+    /// What else binding-bench takes
+    #[arg(last = true, value_name = "PROGRAM-OPTION")]
+    program: Vec<String>,
+}
+
+/// Prints what client binding adds, and compares it with host/bench/counts.txt.
+pub(crate) fn bench(bench: &Bench) -> Result<u8> {
+    let folder = build().join("bench");
+    let boots = emptied(folder.join("boots"))?;
+    let mut folders = Vec::new();
+    for n in 1..=bench.boots {
+        let boot = emptied(boots.join(n.to_string()))?;
+        count(
+            &folder,
+            &boot,
+            &format!("stock-{n}"),
+            "stock",
+            "stock",
+            &[],
+            bench,
+        )?;
+        count(
+            &folder,
+            &boot,
+            &format!("bound-{n}"),
+            "bound",
+            "bound",
+            &["--denied"],
+            bench,
+        )?;
+        folders.push(boot);
+    }
+    let first = folders.first().context("no boot, no count")?;
+    for stack in ["stock", "bound"] {
+        let core = format!("crowd-{stack}");
+        count(
+            &folder,
+            first,
+            &core,
+            stack,
+            &core,
+            &["--crowd", "10000"],
+            bench,
+        )?;
+    }
+    let made_with = format!(
+        "rustc {}, gcc {}, Linux {}",
+        said(Command::new("rustc").arg("--version"))?
+            .split(' ')
+            .nth(1)
+            .unwrap_or("?"),
+        said(Command::new("aarch64-linux-gnu-gcc").arg("-dumpfullversion"))?,
+        fs::read_to_string(build().join("dl/linux/version"))?.trim()
+    );
+    let mut report = Command::new(build().join("bench-report"));
+    report.args(["--made-with", &made_with, "--standing"]);
+    if bench.update {
+        // The sources are read-only in the build root.
+        report.arg(folder.join("counts.txt")).arg("--update");
+    } else {
+        report.arg(top().join("host/bench/counts.txt"));
+    }
+    report
+        .arg("--build")
+        .arg(build())
+        .arg("--chart")
+        .arg(folder.join("invoke.svg"))
+        .args(folders);
+    judged_by("bench-report", &mut report)
+}
+
+/// One boot: CORE.counts and CORE.symbols in its folder.
+fn count(
+    bench: &Path,
+    kept: &Path,
+    name: &str,
+    stack: &str,
+    core: &str,
+    options: &[&str],
+    wished: &Bench,
+) -> Result<()> {
+    let plugin = format!(
+        "{},out={}",
+        bench.join("libclient_binding_bench_plugin.so").display(),
+        kept.join(format!("{core}.counts")).display()
+    );
+    let said = kept.join(core);
+    let mut boot = System::of(core, stack, "debian")
+        .boot(Some(&format!("bench-{name}")), &format!("bench-{core}"))?;
+    boot.args(["--ta", stack, "--icount", "--plugin", &plugin, "--to"])
+        .arg(&said);
+    boot.arg("--overlay").arg(bench.join(stack));
+    boot.args([
+        "--",
+        "sh",
+        "-c",
+        "binding-bench \"$@\" && exec grep \" [tT] \" /proc/kallsyms",
+        "sh",
+    ]);
+    let status = boot.args(options).args(&wished.program).status()?;
+    let job = fs::read_to_string(said.join("status")).unwrap_or_default();
+    if !status.success() || job.trim() != "0" {
+        bail!(
+            "bench-{name}: {}",
+            fs::read_to_string(said.join("errors"))
+                .unwrap_or_default()
+                .trim_end()
+        );
+    }
+    Ok(fs::rename(
+        said.join("output"),
+        kept.join(format!("{core}.symbols")),
+    )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_has_four_parts() {
+        let system: System = "all:all:debian:bound".parse().unwrap();
+        assert_eq!((system.name.as_str(), system.stack()), ("all", "bound-all"));
+        for text in ["", "a", "a:b:c", "a:b:c:d:e", ":a:b:c", "../a:b:c:d"] {
+            assert!(text.parse::<System>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_expected_follows_from_core_and_driver() {
+        for (core, driver, stack) in [
+            ("stock", "stock", "stock"),
+            ("stock", "hostile", "stock-core"),
+            ("kasan", "stock", "stock-driver"),
+            ("all", "bound", "bound-all"),
+            ("mutant", "mutant", "bound"),
+        ] {
+            assert_eq!(System::of(core, driver, "debian").stack(), stack);
+        }
+    }
+}
