@@ -4,7 +4,7 @@
 
 .PHONY: mutant-optee mutant-rust mutant-linux mutants-system check-mutants \
 	mutant-compile-optee mutant-compile-linux mutant-compile-rust
-mutants-system: suite hostile $(SUITE)/.kernel
+mutants-system: suite hostile
 	@$(XTASK) mutants
 
 mutant-optee mutant-rust: $(B)/boot/flash-mutant.bin
