@@ -375,22 +375,14 @@ fn judge(options: &Boot, run: &Path, end: End, was_reset: bool) -> Result<u8> {
             bail!("{world} (see {log})");
         }
     }
-    let mut tell_where = || {
-        writeln!(
-            errors,
-            "The guest was at: {}",
-            said("stage: ").unwrap_or("before its init")
-        )?;
-        for (world, log, count) in [("normal", &normal, 8), ("secure", &secure, 4)] {
-            let lines: Vec<_> = log.lines().collect();
-            for line in &lines[lines.len().saturating_sub(count)..] {
-                writeln!(errors, "    {world} world: {line}")?;
-            }
-        }
-        Ok::<_, io::Error>(())
+    let tell_where = |errors: &mut dyn Write| {
+        let stage = said("stage: ").unwrap_or("before its init");
+        writeln!(errors, "The guest was at: {stage}")?;
+        tell_end_of(errors, "normal", &normal, 8)?;
+        tell_end_of(errors, "secure", &secure, 4)
     };
     let End::Over(how) = end else {
-        tell_where()?;
+        tell_where(&mut errors)?;
         let (after, logs) = (options.timeout, &options.name);
         writeln!(
             errors,
@@ -408,9 +400,18 @@ fn judge(options: &Boot, run: &Path, end: End, was_reset: bool) -> Result<u8> {
         );
     }
     let Some(code) = said("exit: ") else {
-        tell_where()?;
+        tell_where(&mut errors)?;
         write!(errors, "{}", text("qemu.log")?)?;
         bail!("the guest ended without finishing its job (QEMU's {how})");
     };
     code.trim().parse().context("the exit status of the job")
+}
+
+/// The last lines of a world's log.
+fn tell_end_of(to: &mut dyn Write, world: &str, log: &str, count: usize) -> io::Result<()> {
+    let lines: Vec<_> = log.lines().collect();
+    for line in &lines[lines.len().saturating_sub(count)..] {
+        writeln!(to, "    {world} world: {line}")?;
+    }
+    Ok(())
 }

@@ -294,6 +294,33 @@ pub(crate) struct Demo {
     boot: Vec<String>,
 }
 
+impl System {
+    /// What logs of the demonstration are called there.
+    fn demonstration(&self) -> String {
+        let mut name = format!("demo-{}", self.core);
+        if self.stack().starts_with("stock-") {
+            name += &format!("-core-{}-driver", self.driver);
+        }
+        if self.kernel != "debian" {
+            name += &format!("-{}-kernel", self.kernel);
+        }
+        name
+    }
+}
+
+/// What the guest's shell does. Where all is bound, an operator looks at it afterwards; "plain" has nothing to ask.
+fn demonstrate(system: &System) -> String {
+    let stack = system.stack();
+    // The table tells of a row that is bad.
+    let job = format!("binding-test --demonstration --format json --expect {stack} || [ $? = 1 ]");
+    if !stack.starts_with("bound") || system.core == "plain" {
+        return job;
+    }
+    let asked = ["bindctl denials", "bindctl denials --json"];
+    let asked = asked.map(|asked| format!(" && echo {BETWEEN} && {asked}"));
+    format!("{{ {job}; }}{}", asked.concat())
+}
+
 /// Between what the demonstration says and what an operator sees afterwards.
 const BETWEEN: &str = "==";
 
@@ -315,28 +342,15 @@ pub(crate) fn demo(demo: &Demo) -> Result<u8> {
     let mut refused = None;
     for system in &systems {
         let stack = system.stack();
-        let mut name = format!("demo-{}", system.core);
-        if stack.starts_with("stock-") {
-            name += &format!("-core-{}-driver", system.driver);
-        }
-        if system.kernel != "debian" {
-            name += &format!("-{}-kernel", system.kernel);
-        }
-        // The table tells of a row that is bad. Where all is bound, an operator looks at it afterwards; "plain" has nothing to ask.
-        let mut job =
-            format!("binding-test --demonstration --format json --expect {stack} || [ $? = 1 ]");
-        if stack.starts_with("bound") && system.core != "plain" {
-            job = format!("{{ {job}; }}");
-            for asked in ["bindctl denials", "bindctl denials --json"] {
-                job += &format!(" && echo {BETWEEN} && {asked}");
-            }
-        }
+        let name = system.demonstration();
         let folder = kept.path().join(&name);
         let mut boot = system.boot(Some(&name), &name)?;
-        boot.args(&demo.boot)
-            .arg("--to")
-            .arg(&folder)
-            .args(["--", "sh", "-c", &job]);
+        boot.args(&demo.boot).arg("--to").arg(&folder).args([
+            "--",
+            "sh",
+            "-c",
+            &demonstrate(system),
+        ]);
         let status = boot.status()?;
         if !status.success() {
             return Ok(code(status));

@@ -36,42 +36,14 @@ impl<'a> Qemu<'a> {
     /// Lays out what the machine boots from.
     pub(super) fn prepare(options: &'a Boot, run: &'a Path) -> Result<Self> {
         let (image, modules) = match options.kernel.as_str() {
-            "debian" => ("Image".into(), options.driver.clone()),
+            "debian" => ("Image".to_owned(), options.driver.clone()),
             own => (format!("Image-{own}"), format!("{own}-{}", options.driver)),
         };
         let boot = build().join("boot");
         let initrd = run.join("initrd.cpio");
         concatenate(&parts(options, run, &boot, &modules)?, &initrd)?;
 
-        // The machine's seeds randomise both worlds' addresses, which neither counting nor a debugger wants.
-        let fixed = options.icount || options.gdb;
-        let mut machine = "virt,secure=on,gic-version=3,acpi=off,mte=off".to_owned();
-        let mut line = "console=ttyAMA0 panic=-1 rdinit=/init".to_owned();
-        if fixed {
-            machine += ",dtb-randomness=off";
-            line += " nokaslr";
-        }
-        let mut command = Command::new(PROGRAM);
-        let smp = if options.icount { 1 } else { options.smp };
-        if options.icount {
-            // The height of a stack decides how many instructions it takes to clear a part of it.
-            line += " randomize_kstack_offset=off";
-            command.args(["-icount", "shift=0,sleep=off"]);
-        }
-        if options.gdb {
-            command.args(["-S", "-gdb", "tcp::1234"]);
-        }
-        command.args([
-            "-nodefaults",
-            "-display",
-            "none",
-            "-no-reboot",
-            "-m",
-            "1057",
-        ]);
-        command.args(["-machine", &machine, "-cpu", "max,sve=off,pauth-impdef=on"]);
-        command.args(["-smp", &smp.to_string()]);
-
+        let (mut command, line) = hardware(options);
         let tree = run.join("virt.dtb");
         device_tree(
             &mut copy(&command),
@@ -81,60 +53,53 @@ impl<'a> Qemu<'a> {
             fs::metadata(&initrd)?.len(),
         )?;
         command.arg("-dtb").arg(&tree);
-        let loader = |file: &Path, address| {
-            format!(
-                "loader,file={},addr={address:#x},force-raw=on",
-                file.display()
-            )
-        };
-        let flash = boot.join(format!("flash-{}.bin", options.core));
-        let disk = boot.join("clients.img");
+        let (boot, run_file) = (
+            |name: &str| boot.join(name).display().to_string(),
+            |name: &str| run.join(name).display().to_string(),
+        );
+        let flash = boot(&format!("flash-{}.bin", options.core));
+        let (disk, image) = (boot("clients.img"), boot(&image));
+        let initrd = initrd.display();
         for (option, value) in [
             (
                 "-drive",
-                format!(
-                    "if=pflash,unit=0,readonly=on,file={},format=raw",
-                    flash.display()
-                ),
-            ),
-            ("-device", loader(&boot.join(image), KERNEL)),
-            ("-device", loader(&initrd, INITRD)),
-            (
-                "-serial",
-                format!("file:{}", run.join("normal-world.log").display()),
+                format!("if=pflash,unit=0,readonly=on,file={flash},format=raw"),
             ),
             (
-                "-serial",
-                format!("file:{}", run.join("secure-world.log").display()),
+                "-device",
+                format!("loader,file={image},addr={KERNEL:#x},force-raw=on"),
             ),
+            (
+                "-device",
+                format!("loader,file={initrd},addr={INITRD:#x},force-raw=on"),
+            ),
+            ("-serial", format!("file:{}", run_file("normal-world.log"))),
+            ("-serial", format!("file:{}", run_file("secure-world.log"))),
             (
                 "-drive",
-                format!(
-                    "if=none,id=disk,file={},format=raw,snapshot=on",
-                    disk.display()
-                ),
+                format!("if=none,id=disk,file={disk},format=raw,snapshot=on"),
             ),
             ("-device", "virtio-blk-pci,drive=disk".into()),
             ("-device", "virtio-serial-pci".into()),
             (
                 "-chardev",
-                format!("file,id=status,path={}", run.join("status").display()),
+                format!("file,id=status,path={}", run_file("status")),
             ),
             (
                 "-device",
                 "virtserialport,chardev=status,name=status".into(),
             ),
         ] {
-            command.arg(option).arg(value);
+            command.args([option, &value]);
         }
         if let Some(plugin) = &options.plugin {
             command.args(["-plugin", plugin]);
         }
         if options.reset_at.is_some() {
-            let control = run.join("control");
-            command
-                .arg("-qmp")
-                .arg(format!("unix:{},server=on,wait=off", control.display()));
+            command.args([
+                "-qmp",
+                &format!("unix:{},server=on,wait=off", run_file("control")),
+            ]);
         }
         Ok(Self {
             options,
@@ -207,6 +172,39 @@ impl<'a> Qemu<'a> {
             log.display()
         )
     }
+}
+
+/// The machine, and the command line of its kernel.
+fn hardware(options: &Boot) -> (Command, String) {
+    let mut machine = "virt,secure=on,gic-version=3,acpi=off,mte=off".to_owned();
+    let mut line = "console=ttyAMA0 panic=-1 rdinit=/init".to_owned();
+    let mut smp = options.smp;
+    let mut command = Command::new(PROGRAM);
+    // The machine's seeds randomise both worlds' addresses, which neither counting nor a debugger wants.
+    if options.icount || options.gdb {
+        machine += ",dtb-randomness=off";
+        line += " nokaslr";
+    }
+    if options.icount {
+        // The height of a stack decides how many instructions it takes to clear a part of it.
+        line += " randomize_kstack_offset=off";
+        smp = 1;
+        command.args(["-icount", "shift=0,sleep=off"]);
+    }
+    if options.gdb {
+        command.args(["-S", "-gdb", "tcp::1234"]);
+    }
+    command.args([
+        "-nodefaults",
+        "-display",
+        "none",
+        "-no-reboot",
+        "-m",
+        "1057",
+    ]);
+    command.args(["-machine", &machine, "-cpu", "max,sve=off,pauth-impdef=on"]);
+    command.args(["-smp", &smp.to_string()]);
+    (command, line)
 }
 
 /// The parts of the initramfs, in the order in which they cover one another.
