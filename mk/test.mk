@@ -2,7 +2,7 @@
 # make test: each check is a goal check-NAME; scripts/run-checks runs them all and counts.
 
 CHECKS := build format clippy clippy-clients clippy-tas clippy-glue docs host-tests coverage unsafe shell reuse glue \
-	series-tool linux-style linux-series optee-style optee-series optee-off mutants teec-series clients rng demo mixes suite quota reset \
+	series-tool linux-style linux-series optee-style optee-series optee-off mutants teec-series deny clients rng demo mixes suite quota reset \
 	xtest bench
 T := $(B)/test
 .PHONY: test $(CHECKS:%=check-%)
@@ -51,6 +51,10 @@ check-reuse:
 	@mkdir -p $(T)
 	rsync -a --delete --exclude=/build --exclude=/target --exclude=/.git ./ $(T)/reuse/
 	reuse --root $(T)/reuse lint
+
+# Other people's crates: licences, sources, versions.
+check-deny: $(CARGO_DENY)
+	$(CARGO_DENY) --locked check bans licenses sources
 
 # Style, as each project's own checker sees it; it reads its rules from the folder it is started in. There is no history to
 # look up commits in. What kernel-doc says of the series it must say of the stock tree, too.

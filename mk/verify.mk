@@ -6,16 +6,12 @@
 # make test checks too, with its figures, and fuzzing.
 CARGO_MUTANTS := $(B)/tools/bin/cargo-mutants
 CARGO_DENY := $(B)/tools/bin/cargo-deny
-$(CARGO_MUTANTS): TOOL_VERSION := 27.1.0
-$(CARGO_DENY): TOOL_VERSION := 0.20.2
-$(CARGO_MUTANTS) $(CARGO_DENY): $(B)/tools/bin/%:
-	@$(STEP) $* cargo install --locked --quiet --root $(B)/tools --target-dir $(B)/target-$* $* --version $(TOOL_VERSION)
-	@rm -rf $(B)/target-$*
-
-# Other people's crates: licences, sources, versions (deny.toml). Not part of make test: the tool takes too long to build.
-.PHONY: check-deny
-check-deny: $(CARGO_DENY)
-	$(CARGO_DENY) --locked check bans licenses sources
+$(CARGO_MUTANTS): TOOL := cargo-mutants --version 27.1.0
+# Built without optimizations, which would take longer than the two seconds that it runs for.
+$(CARGO_DENY): TOOL := cargo-deny --version 0.20.2 --debug
+$(CARGO_MUTANTS) $(CARGO_DENY): mk/verify.mk
+	@CARGO_PROFILE_DEV_DEBUG=0 $(STEP) $(@F) cargo install --locked --quiet --root $(B)/tools --target-dir $(B)/target-$(@F) $(TOOL)
+	@rm -rf $(B)/target-$(@F); touch $@
 
 # A copy, to be changed in place: the sources are read-only here.
 MUTATED := $(B)/mutants-src
