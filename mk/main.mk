@@ -20,7 +20,7 @@ cargo-sources = $(shell find $(1) Cargo.toml Cargo.lock -name '*.rs' -o -name '*
 
 $(B)/xtask: $(call cargo-sources,xtask ta/proto)
 	@$(STEP) xtask cargo build --locked --release -p xtask
-	@cp $(CARGO_TARGET_DIR)/release/xtask $@
+	@cp --remove-destination $(CARGO_TARGET_DIR)/release/xtask $@
 
 # What bases.toml says about the foreign trees. It moves when that changes, and what was fetched stays until then.
 $(B)/variables.mk: $(B)/xtask bases.toml

@@ -23,7 +23,7 @@ $(CLIENTS)/.built: $(CLIENT_SOURCES) scripts/build-clients mk/rust.mk
 HOST_PROGRAMS := $(B)/client-id $(B)/demo-report $(B)/suite-report $(B)/xtest-report $(B)/bench-report
 $(HOST_PROGRAMS): $(B)/%: $(CLIENT_SOURCES) mk/rust.mk
 	@$(STEP) $* cargo build --locked --release -p client-binding-$(if $(filter client-id,$*),cli,evidence) --bin $*
-	@cp $(CARGO_TARGET_DIR)/release/$* $@
+	@cp --remove-destination $(CARGO_TARGET_DIR)/release/$* $@
 
 # The vault's clients: the program vault as it was built here, executed by the guest's user "owner", and the relay. The list
 # moves when it changes.

@@ -69,16 +69,17 @@ check-optee-style: $(B)/src/optee-stock/.stamp $(B)/src/linux-stock/.stamp $(opt
 	cd $(B)/src/optee-stock && $(CHECKPATCH) --typedefsfile typedefs.checkpatch --no-summary $(optee_SERIES)
 
 # The series, patch by patch. What was checked once is not checked again until something changes.
+CHECK_SERIES := xtask/src/check.rs xtask/src/tool.rs
 check-linux-series: $(T)/.linux-series
-$(T)/.linux-series: $(B)/src/linux-bound/.checked $(KERNEL_HEADERS) xtask/src/check.rs mk/linux.mk
+$(T)/.linux-series: $(B)/src/linux-bound/.checked $(KERNEL_HEADERS) $(CHECK_SERIES) mk/linux.mk
 	$(XTASK) series check linux $(B)/src/linux-stock $(T)/linux $(linux_SERIES)
 	@touch $@
 check-optee-series: $(T)/.optee-series
-$(T)/.optee-series: $(B)/src/optee-bound/.checked $(GLUE_LIB) $(GLUE_HEADER) xtask/src/check.rs mk/optee.mk
+$(T)/.optee-series: $(B)/src/optee-bound/.checked $(GLUE_LIB) $(GLUE_HEADER) $(CHECK_SERIES) mk/optee.mk
 	$(XTASK) series check optee $(B)/src/optee-stock $(T)/optee $(optee_SERIES)
 	@touch $@
 check-optee-off: $(T)/.optee-off
-$(T)/.optee-off: $(B)/src/optee-bound/.checked xtask/src/check.rs mk/optee.mk
+$(T)/.optee-off: $(B)/src/optee-bound/.checked $(CHECK_SERIES) mk/optee.mk
 	$(XTASK) series check optee-off $(B)/src/optee-stock $(T)/optee-off $(optee_SERIES)
 	@touch $@
 
@@ -92,7 +93,7 @@ check-series-tool: $(B)/xtask $(B)/src/linux-stock/.stamp $(B)/src/optee-stock/.
 # The crate is among what cargo fetched.
 teec_SERIES := $(sort $(wildcard host/teec/patches/optee-teec-*/*.patch))
 check-teec-series: $(T)/.teec-series
-$(T)/.teec-series: $(teec_SERIES) Cargo.lock xtask/src/check.rs
+$(T)/.teec-series: $(teec_SERIES) Cargo.lock $(CHECK_SERIES)
 	cargo fetch --locked --quiet
 	$(XTASK) series check teec $(CARGO_HOME)/registry/src/*/$(notdir $(patsubst %/,%,$(dir $(firstword $(teec_SERIES))))) $(T)/teec $(teec_SERIES)
 	@touch $@

@@ -2,7 +2,7 @@
 //! A series, patch by patch: each must apply, and what is there after it must build.
 
 use crate::bases::build;
-use crate::tool::{self, run};
+use crate::tool::{self, run, without_make};
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use std::fs;
@@ -105,6 +105,11 @@ impl Check {
         let (plain, optional): (Vec<_>, Vec<_>) =
             self.patches.iter().partition(|patch| is_plain(patch));
         ensure!(!optional.is_empty(), "no patch that an option turns on");
+        let in_order = self.patches.is_sorted_by_key(|patch| !is_plain(patch));
+        ensure!(
+            in_order,
+            "a patch that is always there comes after one that is not"
+        );
         for patch in plain {
             apply(tree, patch, 1)?;
         }
@@ -132,10 +137,9 @@ impl Check {
             // crates/optee-teec/src
             apply(tree, patch, 3)?;
             for args in [["test", "--quiet"], ["fmt", "--check"]] {
-                run(Command::new("cargo")
-                    .args(args)
-                    .arg("--manifest-path")
-                    .arg(&manifest))?;
+                let mut cargo = Command::new("cargo");
+                cargo.args(args).arg("--manifest-path").arg(&manifest);
+                run(without_make(&mut cargo))?;
             }
         }
         Ok(())

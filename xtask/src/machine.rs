@@ -4,18 +4,23 @@
 mod lost;
 mod qemu;
 
+pub(crate) use qemu::tas_for;
+
 use crate::bases::build;
-use anyhow::{Context, Result, bail, ensure};
+use crate::interrupt::{self, INTERRUPTED, Interrupted};
+use crate::tool::{folder_name, removed};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use lost::{Watch, linux_lost, secure_lost};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use serde_json::{Value, json};
 use std::fs::{self, File};
-use std::io::{self, PipeReader, Read, Write};
+use std::io::{self, BufRead, BufReader, PipeReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -25,10 +30,10 @@ use std::time::{Duration, Instant};
 const TIMED_OUT: u8 = 124;
 /// The system failed: no boot, a panic in the secure world, an oops in Linux.
 const FAILED: u8 = 125;
-const INTERRUPTED: u8 = 130;
 
 /// Which system, and what to do with it
 #[derive(Args)]
+#[command(args_override_self = true)]
 pub(crate) struct Boot {
     /// Which OP-TEE
     #[arg(long, value_name = "NAME", default_value = "bound")]
@@ -43,7 +48,7 @@ pub(crate) struct Boot {
     #[arg(long, value_name = "NAME")]
     pub(crate) ta: Option<String>,
     /// Logs are kept in build/run/NAME
-    #[arg(long, default_value = "last")]
+    #[arg(long, default_value = "last", value_parser = folder_name)]
     pub(crate) name: String,
     /// The secure world's log is added to that file, too
     #[arg(long, value_name = "FILE")]
@@ -70,7 +75,7 @@ pub(crate) struct Boot {
     #[arg(long, value_name = "S", default_value_t = 600)]
     pub(crate) timeout: u64,
     /// When the command has printed TEXT, let a second pass and reset the machine: it boots and runs it once more
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) reset_at: Option<String>,
     /// The command's output goes to DIR/output, its complaints to DIR/errors, too, and how it ended to DIR/status: the exit
     /// status here is 0 unless the system failed
@@ -81,56 +86,78 @@ pub(crate) struct Boot {
     pub(crate) job: Vec<String>,
 }
 
-/// Boots. The exit status: the command's own; 124 after a time-out; 125 if the system failed.
+/// What is said of a system that could not be tried at all.
+pub(crate) const CANNOT_BOOT: &str = "qemu-run: cannot boot: ";
+
+/// Boots. The exit status: the command's own; 124 after a time-out; 125 if the system failed; 130 if there was a signal.
 pub(crate) fn boot(options: &Boot) -> Result<u8> {
-    let folder = Folder::new()?;
-    let code = match play(options, &folder.path) {
-        Ok(code) => code,
-        Err(error) => {
-            let logs = format!("build/run/{}", options.name);
-            writeln!(options.errors()?, "qemu-run: {error:#}\nlogs: {logs}")?;
-            FAILED
+    if let Some(to) = &options.to {
+        fs::create_dir_all(to)?;
+        for file in ["output", "errors"] {
+            File::create(to.join(file))?;
         }
+        let _ = fs::remove_file(to.join("status"));
+    }
+    let folder = Folder::new()?;
+    let (code, mut complaint) = match play(options, &folder.path) {
+        Ok(ended) => ended,
+        Err(error) if error.is::<Interrupted>() => (INTERRUPTED, String::new()),
+        Err(error) => (FAILED, format!("{CANNOT_BOOT}{error:#}\n")),
     };
-    folder.keep(options)?;
-    let Some(to) = &options.to else {
-        return Ok(code);
-    };
-    fs::write(to.join("status"), format!("{code}\n"))?;
-    Ok(if [TIMED_OUT, FAILED, INTERRUPTED].contains(&code) {
-        code
-    } else {
-        0
-    })
+    if [TIMED_OUT, FAILED].contains(&code) {
+        complaint += &format!("logs: build/run/{}\n", options.name);
+    }
+    let kept = folder.keep(options);
+    if let Some(to) = &options.to {
+        appended(&to.join("errors"))?.write_all(complaint.as_bytes())?;
+        fs::write(to.join("status"), format!("{code}\n"))?;
+    }
+    // Whoever reads that may have gone.
+    let _ = io::stderr().write_all(complaint.as_bytes());
+    kept?;
+    let told = options.to.is_some() && ![TIMED_OUT, FAILED, INTERRUPTED].contains(&code);
+    Ok(if told { 0 } else { code })
 }
 
 impl Boot {
-    fn output(&self) -> Result<Box<dyn Write + Send>> {
+    fn output(&self) -> Result<Sink> {
+        let screen = Box::new(io::stdout());
         Ok(match &self.to {
-            Some(to) => Box::new(appended(&to.join("output"))?),
-            None => Box::new(io::stdout()),
+            Some(to) => Sink {
+                file: Some(appended(&to.join("output"))?),
+                screen: None,
+            },
+            None => Sink {
+                file: None,
+                screen: Some(screen),
+            },
         })
     }
 
-    fn errors(&self) -> Result<Box<dyn Write + Send>> {
-        Ok(match &self.to {
-            Some(to) => Box::new(Both(appended(&to.join("errors"))?)),
-            None => Box::new(io::stderr()),
+    fn errors(&self) -> Result<Sink> {
+        let file = self.to.as_ref().map(|to| appended(&to.join("errors")));
+        Ok(Sink {
+            file: file.transpose()?,
+            screen: Some(Box::new(io::stderr())),
         })
     }
 }
 
-/// A file, and standard error.
-struct Both(File);
+/// Where what the guest says goes.
+struct Sink {
+    file: Option<File>,
+    screen: Option<Box<dyn Write + Send>>,
+}
 
-impl Write for Both {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        io::stderr().write_all(octets)?;
-        self.0.write(octets)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+impl Sink {
+    /// Whoever looks at the screen may have gone, and the guest must be able to go on. A file must have all of it.
+    fn put(&mut self, octets: &[u8]) -> io::Result<()> {
+        if let Some(screen) = &mut self.screen {
+            let _ = screen.write_all(octets).and_then(|()| screen.flush());
+        }
+        self.file
+            .as_mut()
+            .map_or(Ok(()), |file| file.write_all(octets))
     }
 }
 
@@ -172,15 +199,16 @@ impl Folder {
         ] {
             let _ = fs::remove_file(self.path.join(made));
         }
-        if let Some(log) = &options.secure_log {
-            let said = fs::read(self.path.join("secure-world.log"))?;
-            appended(log)?.write_all(&said)?;
-        }
         let lock = File::create(self.all.join(".lock"))?;
         lock.lock()?;
         let kept = self.all.join(&options.name);
-        let _ = fs::remove_dir_all(&kept);
-        Ok(fs::rename(&self.path, kept)?)
+        removed(&kept)?;
+        fs::rename(&self.path, &kept)?;
+        if let Some(log) = &options.secure_log {
+            let said = fs::read(kept.join("secure-world.log"))?;
+            appended(log)?.write_all(&said)?;
+        }
+        Ok(())
     }
 }
 
@@ -202,56 +230,50 @@ fn forget_killed(all: &Path) -> Result<()> {
     Ok(())
 }
 
-fn play(options: &Boot, run: &Path) -> Result<u8> {
-    if let Some(to) = &options.to {
-        fs::create_dir_all(to)?;
-        for file in ["output", "errors"] {
-            File::create(to.join(file))?;
-        }
-    }
-    let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
-    }
-    let qemu = qemu::Qemu::prepare(options, run)?;
+fn play(options: &Boot, run: &Path) -> Result<(u8, String)> {
+    let qemu = qemu::Qemu::prepare(options, run);
+    // A signal may be what kept the programs that it needs from ending well.
+    interrupt::check()?;
+    let qemu = qemu?;
     if options.gdb {
         eprint!("{}", qemu.for_debuggers());
     }
-    let reset_at = options.reset_at.as_deref();
     let printed = Arc::new(AtomicBool::new(false));
+    let text = options.reset_at.as_deref().map(str::as_bytes);
+    let found = text.map(|text| (text.to_vec(), Arc::clone(&printed)));
+    let (to_output, to_errors) = (options.output()?, options.errors()?);
     let mut running = qemu.start()?;
     let mut pumps = Vec::new();
     if let Some((output, errors)) = running.pipes.take() {
-        let found = reset_at.map(|text| (text.as_bytes().to_vec(), Arc::clone(&printed)));
-        pumps.push(pump(output, options.output()?, found));
-        pumps.push(pump(errors, options.errors()?, None));
+        pumps.push(pump(output, to_output, found));
+        pumps.push(pump(errors, to_errors, None));
     }
     let mut machine = Machine {
         run,
         child: running.child,
         printed,
-        reset: None,
+        reset: false,
     };
-    let end = machine.wait(options, &interrupted);
+    let end = machine.wait(options);
     machine.stop()?;
     for pump in pumps {
-        let _ = pump.join();
+        let copied = pump.join().map_err(|_| anyhow!("a thread panicked"))?;
+        copied.context("what the guest said")?;
     }
-    judge(options, run, end?, machine.reset.is_some())
+    judge(options, run, end?, machine.reset)
 }
 
 /// Copies what comes, and notices a text in it.
 fn pump(
     mut from: PipeReader,
-    mut to: Box<dyn Write + Send>,
+    mut to: Sink,
     find: Option<(Vec<u8>, Arc<AtomicBool>)>,
-) -> JoinHandle<()> {
+) -> JoinHandle<io::Result<()>> {
     thread::spawn(move || {
-        let (mut buffer, mut seen) = ([0; 8192], Vec::new());
-        while let Ok(count @ 1..) = from.read(&mut buffer) {
+        let (mut buffer, mut seen, mut copied) = ([0; 8192], Vec::new(), Ok(()));
+        while let count @ 1.. = from.read(&mut buffer)? {
             let part = &buffer[..count];
-            // Who reads us may have gone; the guest must be able to go on.
-            let _ = to.write_all(part).and_then(|()| to.flush());
+            copied = copied.and_then(|()| to.put(part));
             let Some((text, found)) = &find else { continue };
             seen.extend_from_slice(part);
             if seen.windows(text.len()).any(|window| window == text) {
@@ -260,15 +282,16 @@ fn pump(
             let over = seen.len().saturating_sub(text.len());
             seen.drain(..over);
         }
+        copied
     })
 }
 
 /// How QEMU ended.
 enum End {
-    /// By itself, or because the secure world was lost.
-    Over(String),
+    ByItself(ExitStatus),
+    /// We ended it, because the secure world was lost.
+    Lost,
     TimedOut,
-    Interrupted,
 }
 
 struct Machine<'a> {
@@ -276,36 +299,34 @@ struct Machine<'a> {
     child: Child,
     /// The text that a reset waits for.
     printed: Arc<AtomicBool>,
-    /// QEMU's monitor, once the machine was reset.
-    reset: Option<UnixStream>,
+    /// The machine was reset.
+    reset: bool,
 }
 
 impl Machine<'_> {
-    fn wait(&mut self, options: &Boot, interrupted: &AtomicBool) -> Result<End> {
+    fn wait(&mut self, options: &Boot) -> Result<End> {
         let start = Instant::now();
         let (mut watch, mut looked) = (Watch::new(self.run), start);
         loop {
             let over = self.child.try_wait()?;
             // The same signal may have ended QEMU.
-            if interrupted.load(Ordering::Relaxed) {
-                return Ok(End::Interrupted);
-            }
+            interrupt::check()?;
             if let Some(status) = over {
-                return Ok(End::Over(status.to_string()));
+                return Ok(End::ByItself(status));
             }
             if options.timeout > 0 && start.elapsed().as_secs() >= options.timeout {
                 return Ok(End::TimedOut);
             }
-            if self.reset.is_none() && self.printed.load(Ordering::Relaxed) {
+            if !self.reset && self.printed.load(Ordering::Relaxed) {
                 thread::sleep(Duration::from_secs(1));
-                self.reset = Some(self.reset()?);
+                self.reset().context("the machine's reset")?;
             }
             // A lost secure world hangs the guest: the run ends rather than waits for the time-out.
             if looked.elapsed() >= Duration::from_millis(500) {
                 looked = Instant::now();
                 if watch.sees_loss()? {
                     thread::sleep(Duration::from_secs(2));
-                    return Ok(End::Over("stopped".into()));
+                    return Ok(End::Lost);
                 }
             }
             thread::sleep(Duration::from_millis(50));
@@ -313,17 +334,30 @@ impl Machine<'_> {
     }
 
     /// Any other reboot still ends the run.
-    fn reset(&self) -> Result<UnixStream> {
-        let mut monitor = UnixStream::connect(self.run.join("control"))?;
-        let at_reboot =
-            |what| format!(r#"{{"execute": "set-action", "arguments": {{"reboot": "{what}"}}}}"#);
-        let commands = format!(
-            r#"{{"execute": "qmp_capabilities"}}{}{{"execute": "system_reset"}}{}"#,
-            at_reboot("reset"),
-            at_reboot("shutdown")
-        );
-        writeln!(monitor, "{commands}")?;
-        Ok(monitor)
+    fn reset(&mut self) -> Result<()> {
+        let monitor = UnixStream::connect(self.run.join("control"))?;
+        monitor.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let mut answers = BufReader::new(&monitor).lines();
+        let reboot = |what| json!({"execute": "set-action", "arguments": {"reboot": what}});
+        for command in [
+            json!({"execute": "qmp_capabilities"}),
+            reboot("reset"),
+            json!({"execute": "system_reset"}),
+            reboot("shutdown"),
+        ] {
+            writeln!(&monitor, "{command}")?;
+            // Events and the greeting come in between.
+            loop {
+                let answer = answers.next().context("no answer")??;
+                let answer: Value = serde_json::from_str(&answer)?;
+                ensure!(answer.get("error").is_none(), "{command}: {answer}");
+                if answer.get("return").is_some() {
+                    break;
+                }
+            }
+        }
+        self.reset = true;
+        Ok(())
     }
 
     /// By asking first: QEMU gives a terminal back as it was.
@@ -342,76 +376,73 @@ impl Machine<'_> {
     }
 }
 
-fn judge(options: &Boot, run: &Path, end: End, was_reset: bool) -> Result<u8> {
+fn judge(options: &Boot, run: &Path, end: End, was_reset: bool) -> Result<(u8, String)> {
     let text = |name| {
         let octets = fs::read(run.join(name))?;
         Ok::<_, io::Error>(String::from_utf8_lossy(&octets).replace('\r', ""))
     };
-    let (secure, normal, status) = (
-        text("secure-world.log")?,
-        text("normal-world.log")?,
-        text("status")?,
-    );
-    let mut errors = options.errors()?;
-    let said = |key: &str| {
+    let (secure, normal) = (text("secure-world.log")?, text("normal-world.log")?);
+    let status = text("status")?;
+    let said = |key: &'static str| {
         status
             .lines()
-            .filter_map(|line| line.strip_prefix(key))
-            .next_back()
+            .filter_map(move |line| line.strip_prefix(key))
     };
-    if let End::Interrupted = end {
-        return Ok(INTERRUPTED);
-    }
-    for (lines, world, log) in [
+    let failed = |why: String| Ok((FAILED, why));
+    for (lines, what) in [
         (
             secure_lost(&secure, &normal),
-            "the secure world panicked",
-            "secure-world.log",
+            "the secure world panicked (see secure-world.log)",
         ),
-        (linux_lost(&normal), "Linux failed", "normal-world.log"),
+        (linux_lost(&normal), "Linux failed (see normal-world.log)"),
     ] {
         if !lines.is_empty() {
-            writeln!(errors, "{}", lines.join("\n"))?;
-            bail!("{world} (see {log})");
+            return failed(format!("{}\nqemu-run: {what}\n", lines.join("\n")));
         }
     }
-    let tell_where = |errors: &mut dyn Write| {
-        let stage = said("stage: ").unwrap_or("before its init");
-        writeln!(errors, "The guest was at: {stage}")?;
-        tell_end_of(errors, "normal", &normal, 8)?;
-        tell_end_of(errors, "secure", &secure, 4)
+    let stage = said("stage: ").next_back();
+    let at = format!(
+        "The guest was at: {}\n{}{}",
+        stage.unwrap_or("before its init"),
+        end_of("normal", &normal, 8),
+        end_of("secure", &secure, 4)
+    );
+    let how = match end {
+        End::TimedOut => {
+            let after = options.timeout;
+            return Ok((
+                TIMED_OUT,
+                format!("{at}qemu-run: time-out after {after} s\n"),
+            ));
+        }
+        // It did not come to a guest.
+        End::ByItself(status) if !status.success() && stage.is_none() => {
+            bail!("{}", text("qemu.log")?.trim_end());
+        }
+        End::ByItself(status) => status.to_string(),
+        End::Lost => "stopped".into(),
     };
-    let End::Over(how) = end else {
-        tell_where(&mut errors)?;
-        let (after, logs) = (options.timeout, &options.name);
-        writeln!(
-            errors,
-            "qemu-run: time-out after {after} s; logs: build/run/{logs}"
-        )?;
-        return Ok(TIMED_OUT);
-    };
-    if let Some(error) = said("error: ") {
-        bail!("{error}");
+    if let Some(error) = said("error: ").next_back() {
+        return failed(format!("qemu-run: {error}\n"));
     }
-    if let Some(text) = &options.reset_at {
-        ensure!(
-            was_reset,
-            "CMD did not print '{text}': the machine was not reset"
-        );
+    let codes: Vec<_> = said("exit: ").collect();
+    if let (Some(text), false) = (&options.reset_at, was_reset && codes.len() < 2) {
+        let why = format!("CMD did not print '{text}' in time: the machine was not reset");
+        return failed(format!("qemu-run: {why}\n"));
     }
-    let Some(code) = said("exit: ") else {
-        tell_where(&mut errors)?;
-        write!(errors, "{}", text("qemu.log")?)?;
-        bail!("the guest ended without finishing its job (QEMU's {how})");
+    let Some(code) = codes.last() else {
+        let why = format!("the guest ended without finishing its job (QEMU's {how})");
+        return failed(format!("{at}{}qemu-run: {why}\n", text("qemu.log")?));
     };
-    code.trim().parse().context("the exit status of the job")
+    let code = code.trim().parse().context("the exit status of the job")?;
+    Ok((code, String::new()))
 }
 
 /// The last lines of a world's log.
-fn tell_end_of(to: &mut dyn Write, world: &str, log: &str, count: usize) -> io::Result<()> {
+fn end_of(world: &str, log: &str, count: usize) -> String {
     let lines: Vec<_> = log.lines().collect();
-    for line in &lines[lines.len().saturating_sub(count)..] {
-        writeln!(to, "    {world} world: {line}")?;
-    }
-    Ok(())
+    let last = &lines[lines.len().saturating_sub(count)..];
+    last.iter()
+        .map(|line| format!("    {world} world: {line}\n"))
+        .collect()
 }

@@ -4,6 +4,7 @@
 mod bases;
 mod check;
 mod git;
+mod interrupt;
 mod machine;
 mod mutants;
 mod patch;
@@ -13,6 +14,7 @@ mod tas;
 mod tool;
 
 use clap::{Parser, Subcommand};
+use interrupt::{INTERRUPTED, Interrupted};
 use series::Series;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,7 +24,8 @@ use tas::Ta;
 ///
 /// What boots or builds runs in the build root: scripts/in-root xtask ...
 ///
-/// Exit status: 0 done, 1 it could not be done and why, 2 that is no command; boot tells more.
+/// Exit status: 0 done, 1 it could not be done and why, 2 that is no command, 130 interrupted. What boots passes on what a report or
+/// a boot says: 2 a file cannot be read, 124 time-out, 125 the system failed.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask", version)]
 struct Args {
@@ -127,6 +130,7 @@ enum Action {
 fn main() -> ExitCode {
     match run(&Args::parse().topic) {
         Ok(code) => ExitCode::from(code),
+        Err(error) if error.is::<Interrupted>() => ExitCode::from(INTERRUPTED),
         Err(error) => {
             eprintln!("xtask: {error:#}");
             ExitCode::FAILURE
@@ -135,6 +139,13 @@ fn main() -> ExitCode {
 }
 
 fn run(topic: &Topic) -> anyhow::Result<u8> {
+    let quick = matches!(
+        topic,
+        Topic::Variables | Topic::Tas { .. } | Topic::Uuid { .. } | Topic::Series { .. }
+    );
+    if !quick {
+        interrupt::watch()?;
+    }
     match topic {
         Topic::Variables => print!("{}", bases::variables()?),
         Topic::Tas { out, tas, clients } => tas::build(out, tas, clients.as_deref())?,

@@ -5,13 +5,14 @@
 //! driver's own bugs are brought back in that one.
 
 use crate::bases::{build, top};
-use crate::tool::{end_of, logged, make, run};
+use crate::interrupt;
+use crate::machine::CANNOT_BOOT;
+use crate::tool::{end_of, logged, make, run, xtask};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use regex_lite::Regex;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
-use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -120,7 +121,8 @@ impl Tree {
 
     /// What a compiled mutant depends on, but the mutant itself.
     fn state(self) -> Result<Vec<u8>> {
-        let mut sum = Sha256::new_with_prefix(include_str!("mutants.rs"));
+        let mut sum = Sha256::new_with_prefix(include_str!("mutants.rs"))
+            .chain_update(include_str!("tool.rs"));
         for file in
             ["mutants", "optee", "linux", "glue"].map(|name| top().join(format!("mk/{name}.mk")))
         {
@@ -221,12 +223,22 @@ impl Mutant {
 /// A field of what stands before the patch.
 fn head<'a>(text: &'a str, field: &str) -> Option<&'a str> {
     let head = text.lines().take_while(|line| !line.is_empty());
-    let mut values = head.filter_map(|line| line.strip_prefix(field)?.strip_prefix(": "));
-    values.next()
+    let mut values = head.filter_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    values
+        .next()
+        .map(str::trim)
+        .filter(|value| !value.is_empty())
 }
 
 fn log_of(name: &str) -> PathBuf {
     build().join(format!("log/mutant-{name}.log"))
+}
+
+/// Not what an editor leaves.
+fn matching(pattern: &str) -> Result<glob::Paths> {
+    let mut how = glob::MatchOptions::new();
+    how.require_literal_leading_dot = true;
+    Ok(glob::glob_with(pattern, how)?)
 }
 
 /// Those that were asked for.
@@ -236,7 +248,7 @@ fn chosen(names: &[String]) -> Result<Vec<Mutant>> {
     let mut mutants = Vec::new();
     for name in if names.is_empty() { &all } else { names } {
         let before = mutants.len();
-        for path in glob::glob(&folder.join(format!("{name}.patch")).display().to_string())? {
+        for path in matching(&folder.join(format!("{name}.patch")).display().to_string())? {
             mutants.push(Mutant::read(path?)?);
         }
         ensure!(
@@ -356,7 +368,7 @@ fn try_off(mutant: &Mutant) -> Result<Verdict> {
             .join(format!("series/optee/{parts}-*/*.patch"))
             .display()
             .to_string();
-        for patch in glob::glob(&patches)? {
+        for patch in matching(&patches)? {
             all += &fs::read_to_string(patch?)?;
         }
         Ok::<_, anyhow::Error>(fs::write(to, all + more)?)
@@ -367,7 +379,7 @@ fn try_off(mutant: &Mutant) -> Result<Verdict> {
     );
     together(&plain, "[12]", "")?;
     together(&rest, "[34]", &mutant.text)?;
-    let mut check = Command::new(env::current_exe()?);
+    let mut check = Command::new(xtask());
     check.args(["series", "check", "optee-off"]);
     check.args([
         build().join("src/optee-stock"),
@@ -394,7 +406,7 @@ fn play<'a>(
     cases: impl Iterator<Item = &'a str>,
 ) -> Result<Verdict> {
     let log = log_of(name);
-    let mut suite = Command::new(env::current_exe()?);
+    let mut suite = Command::new(xtask());
     suite
         .args([
             "suite",
@@ -404,7 +416,9 @@ fn play<'a>(
             "--",
         ])
         .args(cases);
-    if logged(&mut suite, &log, false)?.status()?.success() {
+    let status = logged(&mut suite, &log, false)?.status()?;
+    interrupt::check()?;
+    if status.success() {
         return Ok(Verdict::Survived);
     }
     let said = fs::read(&log)?;
@@ -428,8 +442,10 @@ fn complaint(log: &str) -> Option<String> {
         return Some(cases.into_iter().collect::<Vec<_>>().join(" "));
     }
     let mut words = log.lines().filter(|line| !line.contains(": MISSING: "));
-    let first = words.find_map(|line| line.strip_prefix("mutant: "));
-    first.map(|line| line.chars().take(90).collect())
+    let first = words.find_map(|line| line.strip_prefix("mutant: "))?;
+    // That is no fault of the mutant's.
+    let tried = !log.contains(CANNOT_BOOT);
+    tried.then(|| first.chars().take(90).collect())
 }
 
 /// Whether they apply and compile: trees side by side.
@@ -558,6 +574,9 @@ fn compilation(mutant: &Mutant) -> Command {
 fn anew(mutant: &Mutant) -> Result<Option<String>> {
     let (tree, old) = (mutant.tree.changed(), tempfile::tempdir()?);
     for file in mutant.touched() {
+        if !tree.join(file).exists() {
+            return Ok(None);
+        }
         let kept = old.path().join(file);
         fs::create_dir_all(kept.parent().unwrap_or(old.path()))?;
         fs::copy(tree.join(file), kept)?;
@@ -583,6 +602,7 @@ fn anew(mutant: &Mutant) -> Result<Option<String>> {
             .arg(old.path().join(file))
             .arg(tree.join(file))
             .output()?;
+        ensure!(said.status.code() <= Some(1), "diff of {file} failed");
         text += &String::from_utf8(said.stdout)?;
     }
     Ok(Some(text))
@@ -608,7 +628,14 @@ mod tests {
         );
         assert_eq!(mutant.cases().collect::<Vec<_>>(), ["1001", "2xxx"]);
         assert_eq!(mutant.touched().collect::<Vec<_>>(), ["core/a.c", "b.h"]);
-        for bad in ["", "Tree: linux\n", "Rule: B1\n", "Tree: else\nRule: B1\n"] {
+        assert_eq!(head("Cases: \n", "Cases"), None);
+        for bad in [
+            "",
+            "Tree: linux\n",
+            "Tree: linux\nRule: \n",
+            "Rule: B1\n",
+            "Tree: else\nRule: B1\n",
+        ] {
             fs::write(&path, bad).unwrap();
             assert!(Mutant::read(path.clone()).is_err(), "{bad:?}");
         }
@@ -621,6 +648,8 @@ mod tests {
         assert_eq!(complaint(log).unwrap(), "1001 (hangs) 1002");
         let log = "mutant: binding_1 x: MISSING: y\nmutant: the system failed\nmutant: more\n";
         assert_eq!(complaint(log).unwrap(), "the system failed");
+        let cannot = format!("mutant: the system failed (status 125): {CANNOT_BOOT}no room\n");
+        assert!(complaint(&cannot).is_none());
         assert!(complaint("suite-mutant FAILED\n").is_none());
     }
 

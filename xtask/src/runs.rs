@@ -3,14 +3,15 @@
 //! a program of host/evidence judges.
 
 use crate::bases::{build, top};
-use crate::tool::said;
+use crate::interrupt;
+use crate::machine::tas_for;
+use crate::tool::{emptied, folder_name, logged, said, xtask};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use std::env;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::str::FromStr;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -47,12 +48,11 @@ impl System {
     }
 
     /// `xtask boot` on it, as a step or not.
-    fn boot(&self, step: Option<&str>, name: &str) -> Result<Command> {
-        let this = env::current_exe()?;
-        let mut command = Command::new(&this);
+    fn boot(&self, step: Option<&str>, name: &str) -> Command {
+        let mut command = Command::new(xtask());
         if let Some(step) = step {
             command = Command::new(top().join("scripts/step"));
-            command.arg(step).arg(this);
+            command.arg(step).arg(xtask());
         }
         command.arg("boot");
         command.args([
@@ -64,7 +64,7 @@ impl System {
             &self.driver,
         ]);
         command.args(["--name", name]);
-        Ok(command)
+        command
     }
 }
 
@@ -75,9 +75,7 @@ impl FromStr for System {
         let parts: Vec<_> = text.split(':').map(str::to_owned).collect();
         let [name, core, kernel, driver] = <[String; 4]>::try_from(parts)
             .map_err(|_| "a system is NAME:CORE:KERNEL:DRIVER".to_owned())?;
-        if name.is_empty() || name.contains('/') {
-            return Err("a system needs a name that a folder can have".into());
-        }
+        let name = folder_name(&name)?;
         Ok(Self {
             name,
             core,
@@ -87,26 +85,41 @@ impl FromStr for System {
     }
 }
 
-/// An empty folder.
-fn emptied(folder: PathBuf) -> Result<PathBuf> {
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder)?;
-    Ok(folder)
+/// Waits for a boot with `--to` that folder.
+fn played(boot: &mut Command, folder: &Path) -> Result<ExitStatus> {
+    let status = boot.status()?;
+    tell(folder, status)?;
+    Ok(status)
+}
+
+/// However a boot ended, there are the files that a report reads.
+fn tell(folder: &Path, status: ExitStatus) -> Result<()> {
+    interrupt::check()?;
+    for file in ["output", "errors", "secure-world.log"] {
+        File::options()
+            .create(true)
+            .append(true)
+            .open(folder.join(file))?;
+    }
+    let ended = folder.join("status");
+    if !ended.exists() {
+        fs::write(ended, format!("{}\n", code(status)))?;
+    }
+    Ok(())
 }
 
 /// The exit status of a program that judges is ours.
 fn judged_by(program: &str, command: &mut Command) -> Result<u8> {
-    let status = command
-        .status()
-        .with_context(|| format!("cannot execute {program}"))?;
+    let status = command.status();
+    let status = status.with_context(|| format!("cannot execute {program}"))?;
+    interrupt::check()?;
     Ok(code(status))
 }
 
+/// Of what was killed, that of a system that failed.
 fn code(status: ExitStatus) -> u8 {
-    status
-        .code()
-        .and_then(|code| code.try_into().ok())
-        .unwrap_or(125)
+    let code = status.code().and_then(|code| code.try_into().ok());
+    code.unwrap_or(125)
 }
 
 /// The regression suite
@@ -130,11 +143,6 @@ pub(crate) fn suite(suite: &Suite) -> Result<u8> {
     for system in &suite.systems {
         let folder = emptied(build().join("suite/runs").join(&system.name))?;
         let (mut expect, mut options) = (system.stack(), Vec::new());
-        let tas = if system.core == "stock" {
-            "stock"
-        } else {
-            "bound"
-        };
         let mut limit = suite.timeout;
         if system.name == "swapped" {
             expect = "bound";
@@ -151,18 +159,17 @@ pub(crate) fn suite(suite: &Suite) -> Result<u8> {
         }
         let name = format!("suite-{}", system.name);
         let log = folder.join("secure-world.log");
-        File::create(&log)?;
-        let mut boot = system.boot(Some(&name), &name)?;
+        let mut boot = system.boot(Some(&name), &name);
         boot.arg("--to")
             .arg(&folder)
             .arg("--secure-log")
             .arg(log)
             .args(["--smp", "4"]);
         boot.args(["--timeout", &limit.to_string(), "--overlay"])
-            .arg(build().join("suite").join(tas));
+            .arg(build().join("suite").join(tas_for(&system.core)));
         boot.args(["--", "binding-test", "--format", "json", "--expect", expect]);
         // How it ended is an answer, which the report judges.
-        boot.args(&options).args(&suite.cases).status()?;
+        played(boot.args(&options).args(&suite.cases), &folder)?;
         folders.push(folder);
     }
     let mut report = Command::new(build().join("suite-report"));
@@ -204,6 +211,25 @@ pub(crate) struct Xtest {
 const XTEST: &str =
     "xtest -t regression -l 0; echo \"regression: $?\"; xtest -t pkcs11 -l 0; echo \"pkcs11: $?\"";
 
+impl Xtest {
+    fn boot(&self, system: &System, folder: &Path) -> Result<Child> {
+        let mut boot = system.boot(None, &format!("xtest-{}", system.name));
+        boot.arg("--to")
+            .arg(folder)
+            .arg("--overlay")
+            .arg(build().join("xtest/overlay"));
+        boot.args([
+            "--timeout",
+            &self.timeout.to_string(),
+            "--",
+            "sh",
+            "-c",
+            XTEST,
+        ]);
+        Ok(logged(&mut boot, &folder.join("boot.log"), false)?.spawn()?)
+    }
+}
+
 /// As many systems at a time as there are processors.
 pub(crate) fn xtest(xtest: &Xtest) -> Result<u8> {
     let runs = build().join("xtest/runs");
@@ -213,24 +239,23 @@ pub(crate) fn xtest(xtest: &Xtest) -> Result<u8> {
         .map(|s| emptied(runs.join(&s.name)))
         .collect::<Result<_>>()?;
     let (start, mut said) = (Instant::now(), Instant::now());
-    let (mut waiting, mut running) = (xtest.systems.iter().zip(&folders), Vec::new());
+    let mut waiting = xtest.systems.iter().zip(&folders);
+    let mut running: Vec<(&PathBuf, Child)> = Vec::new();
     loop {
-        running.retain_mut(|boot: &mut std::process::Child| {
-            !matches!(boot.try_wait(), Ok(Some(_)) | Err(_))
-        });
-        while running.len() < thread::available_parallelism()?.get() {
+        let mut going = Vec::new();
+        for (folder, mut boot) in running {
+            match boot.try_wait()? {
+                None => going.push((folder, boot)),
+                Some(_) if interrupt::noticed() => {}
+                Some(status) => tell(folder, status)?,
+            }
+        }
+        running = going;
+        while !interrupt::noticed() && running.len() < thread::available_parallelism()?.get() {
             let Some((system, folder)) = waiting.next() else {
                 break;
             };
-            let mut boot = system.boot(None, &format!("xtest-{}", system.name))?;
-            boot.arg("--to").arg(folder).args([
-                "--timeout",
-                &xtest.timeout.to_string(),
-                "--overlay",
-            ]);
-            boot.arg(build().join("xtest/overlay"))
-                .args(["--", "sh", "-c", XTEST]);
-            running.push(boot.stdin(Stdio::null()).stderr(Stdio::null()).spawn()?);
+            running.push((folder, xtest.boot(system, folder)?));
         }
         if running.is_empty() {
             break;
@@ -238,13 +263,11 @@ pub(crate) fn xtest(xtest: &Xtest) -> Result<u8> {
         thread::sleep(Duration::from_secs(1));
         if said.elapsed() >= Duration::from_secs(30) {
             said = Instant::now();
-            println!(
-                "xtest {} s{}",
-                start.elapsed().as_secs(),
-                progress(&folders)
-            );
+            let seconds = start.elapsed().as_secs();
+            println!("xtest {seconds} s{}", progress(&folders));
         }
     }
+    interrupt::check()?;
     let mut report = Command::new(build().join("xtest-report"));
     report
         .arg("--differences")
@@ -308,21 +331,26 @@ impl System {
     }
 }
 
-/// What the guest's shell does. Where all is bound, an operator looks at it afterwards; "plain" has nothing to ask.
+/// Whether an operator looks at it afterwards: where all is bound, and there is somebody to ask.
+fn asks(system: &System) -> bool {
+    system.stack().starts_with("bound") && system.core != "plain"
+}
+
+/// What the guest's shell does.
 fn demonstrate(system: &System) -> String {
     let stack = system.stack();
     // The table tells of a row that is bad.
     let job = format!("binding-test --demonstration --format json --expect {stack} || [ $? = 1 ]");
-    if !stack.starts_with("bound") || system.core == "plain" {
+    if !asks(system) {
         return job;
     }
     let asked = ["bindctl denials", "bindctl denials --json"];
-    let asked = asked.map(|asked| format!(" && echo {BETWEEN} && {asked}"));
+    let asked = asked.map(|asked| format!(" && echo && echo == && {asked}"));
     format!("{{ {job}; }}{}", asked.concat())
 }
 
-/// Between what the demonstration says and what an operator sees afterwards.
-const BETWEEN: &str = "==";
+/// Between what the demonstration says and what an operator sees afterwards: a line, and an empty one before it.
+const BETWEEN: &str = "\n==\n";
 
 /// Plays and shows it.
 pub(crate) fn demo(demo: &Demo) -> Result<u8> {
@@ -344,14 +372,14 @@ pub(crate) fn demo(demo: &Demo) -> Result<u8> {
         let stack = system.stack();
         let name = system.demonstration();
         let folder = kept.path().join(&name);
-        let mut boot = system.boot(Some(&name), &name)?;
+        let mut boot = system.boot(Some(&name), &name);
         boot.args(&demo.boot).arg("--to").arg(&folder).args([
             "--",
             "sh",
             "-c",
             &demonstrate(system),
         ]);
-        let status = boot.status()?;
+        let status = played(&mut boot, &folder)?;
         if !status.success() {
             return Ok(code(status));
         }
@@ -362,15 +390,18 @@ pub(crate) fn demo(demo: &Demo) -> Result<u8> {
             said("errors")?.trim_end()
         );
         let output = said("output")?;
-        let between = format!("{BETWEEN}\n");
-        let mut parts = output.split(&between);
+        let parts: Vec<_> = output.split(BETWEEN).collect();
         let events = kept.path().join(stack);
-        fs::write(&events, parts.next().unwrap_or_default())?;
+        fs::write(&events, parts[0])?;
         report.arg(events);
-        if let (Some(told), Some(json)) = (parts.next(), parts.next()) {
-            let file = kept.path().join("denials.json");
-            fs::write(&file, json)?;
-            refused = Some((told.to_owned(), file));
+        match parts[..] {
+            [_] if !asks(system) => {}
+            [_, told, json] if asks(system) => {
+                let file = kept.path().join("denials.json");
+                fs::write(&file, json)?;
+                refused = Some((told.to_owned(), file));
+            }
+            _ => bail!("{name} says something else: {output}"),
         }
     }
     if let Some((_, file)) = &refused {
@@ -393,7 +424,11 @@ pub(crate) struct Bench {
     #[arg(long)]
     update: bool,
     /// What else binding-bench takes
-    #[arg(last = true, value_name = "PROGRAM-OPTION")]
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "PROGRAM-OPTION"
+    )]
     program: Vec<String>,
 }
 
@@ -404,38 +439,16 @@ pub(crate) fn bench(bench: &Bench) -> Result<u8> {
     let mut folders = Vec::new();
     for n in 1..=bench.boots {
         let boot = emptied(boots.join(n.to_string()))?;
-        count(
-            &folder,
-            &boot,
-            &format!("stock-{n}"),
-            "stock",
-            "stock",
-            &[],
-            bench,
-        )?;
-        count(
-            &folder,
-            &boot,
-            &format!("bound-{n}"),
-            "bound",
-            "bound",
-            &["--denied"],
-            bench,
-        )?;
+        for (stack, options) in [("stock", &[][..]), ("bound", &["--denied"])] {
+            bench.count(&boot, &format!("bench-{stack}-{n}"), stack, stack, options)?;
+        }
         folders.push(boot);
     }
     let first = folders.first().context("no boot, no count")?;
     for stack in ["stock", "bound"] {
         let core = format!("crowd-{stack}");
-        count(
-            &folder,
-            first,
-            &core,
-            stack,
-            &core,
-            &["--crowd", "10000"],
-            bench,
-        )?;
+        let crowd = &["--crowd", "10000"];
+        bench.count(first, &format!("bench-{core}"), stack, &core, crowd)?;
     }
     let made_with = format!(
         "rustc {}, gcc {}, Linux {}",
@@ -463,48 +476,43 @@ pub(crate) fn bench(bench: &Bench) -> Result<u8> {
     judged_by("bench-report", &mut report)
 }
 
-/// One boot: CORE.counts and CORE.symbols in its folder.
-fn count(
-    bench: &Path,
-    kept: &Path,
-    name: &str,
-    stack: &str,
-    core: &str,
-    options: &[&str],
-    wished: &Bench,
-) -> Result<()> {
-    let plugin = format!(
-        "{},out={}",
-        bench.join("libclient_binding_bench_plugin.so").display(),
-        kept.join(format!("{core}.counts")).display()
-    );
-    let said = kept.join(core);
-    let mut boot = System::of(core, stack, "debian")
-        .boot(Some(&format!("bench-{name}")), &format!("bench-{core}"))?;
-    boot.args(["--ta", stack, "--icount", "--plugin", &plugin, "--to"])
-        .arg(&said);
-    boot.arg("--overlay").arg(bench.join(stack));
-    boot.args([
-        "--",
-        "sh",
-        "-c",
-        "binding-bench \"$@\" && exec grep \" [tT] \" /proc/kallsyms",
-        "sh",
-    ]);
-    let status = boot.args(options).args(&wished.program).status()?;
-    let job = fs::read_to_string(said.join("status")).unwrap_or_default();
-    if !status.success() || job.trim() != "0" {
-        bail!(
-            "bench-{name}: {}",
-            fs::read_to_string(said.join("errors"))
-                .unwrap_or_default()
-                .trim_end()
+/// What the guest's shell counts, and where the kernel's functions are.
+const COUNT: &str = "binding-bench \"$@\" && exec grep ' [tT] ' /proc/kallsyms";
+
+impl Bench {
+    /// One boot: CORE.counts and CORE.symbols in that folder.
+    fn count(
+        &self,
+        to: &Path,
+        step: &str,
+        stack: &str,
+        core: &str,
+        options: &[&str],
+    ) -> Result<()> {
+        let (bench, said) = (build().join("bench"), emptied(to.join(core))?);
+        let plugin = bench.join("libclient_binding_bench_plugin.so");
+        let counts = to.join(format!("{core}.counts"));
+        let plugin = format!("{},out={}", plugin.display(), counts.display());
+        let system = System::of(core, stack, "debian");
+        let mut boot = system.boot(Some(step), &format!("bench-{core}"));
+        boot.args(["--ta", stack, "--icount", "--plugin", &plugin]);
+        boot.arg("--overlay")
+            .arg(bench.join(stack))
+            .arg("--to")
+            .arg(&said);
+        boot.args(["--", "sh", "-c", COUNT, "sh"]).args(options);
+        played(boot.args(&self.program), &said)?;
+        let told = |file| fs::read_to_string(said.join(file));
+        ensure!(
+            told("status")?.trim() == "0",
+            "{step}: {}",
+            told("errors")?.trim_end()
         );
+        Ok(fs::rename(
+            said.join("output"),
+            to.join(format!("{core}.symbols")),
+        )?)
     }
-    Ok(fs::rename(
-        said.join("output"),
-        kept.join(format!("{core}.symbols")),
-    )?)
 }
 
 #[cfg(test)]
@@ -515,7 +523,16 @@ mod tests {
     fn a_system_has_four_parts() {
         let system: System = "all:all:debian:bound".parse().unwrap();
         assert_eq!((system.name.as_str(), system.stack()), ("all", "bound-all"));
-        for text in ["", "a", "a:b:c", "a:b:c:d:e", ":a:b:c", "../a:b:c:d"] {
+        for text in [
+            "",
+            "a",
+            "a:b:c",
+            "a:b:c:d:e",
+            ":a:b:c",
+            "../a:b:c:d",
+            "..:b:c:d",
+            "/a:b:c:d",
+        ] {
             assert!(text.parse::<System>().is_err(), "{text}");
         }
     }

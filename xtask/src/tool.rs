@@ -1,11 +1,51 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Other programs.
 
-use crate::bases::top;
+use crate::bases::{build, top};
+use crate::interrupt;
 use anyhow::{Context, Result, ensure};
 use std::fs::{self, File};
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+/// What a make above this one left in the environment is not for one below, nor for cargo.
+pub(crate) fn without_make(command: &mut Command) -> &mut Command {
+    for inherited in ["MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"] {
+        command.env_remove(inherited);
+    }
+    command
+}
+
+/// This program, as it is built; it may have been built anew since it was started.
+pub(crate) fn xtask() -> PathBuf {
+    build().join("xtask")
+}
+
+/// A name that a folder of ours can have.
+pub(crate) fn folder_name(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.starts_with('.') || text.contains('/') {
+        return Err("a name is not empty, has no / and does not begin with a dot".into());
+    }
+    Ok(text.into())
+}
+
+/// Nothing is there any more.
+pub(crate) fn removed(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| folder.display().to_string())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// An empty folder.
+pub(crate) fn emptied(folder: PathBuf) -> Result<PathBuf> {
+    removed(&folder)?;
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    Ok(folder)
+}
 
 /// Runs it; that it fails is an error.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
@@ -13,6 +53,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command
         .status()
         .with_context(|| format!("cannot execute {program:?}"))?;
+    interrupt::check()?;
     ensure!(status.success(), "{program:?} failed");
     Ok(())
 }
@@ -32,9 +73,7 @@ pub(crate) fn make(goals: &[&str]) -> Command {
     make.args(["--no-print-directory", "-f", "mk/main.mk"])
         .args(goals)
         .current_dir(top());
-    for inherited in ["MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"] {
-        make.env_remove(inherited);
-    }
+    without_make(&mut make);
     make
 }
 

@@ -46,7 +46,7 @@ impl<'a> Qemu<'a> {
         let (mut command, line) = hardware(options);
         let tree = run.join("virt.dtb");
         device_tree(
-            &mut copy(&command),
+            &mut hardware(options).0,
             run,
             &tree,
             &line,
@@ -207,9 +207,13 @@ fn hardware(options: &Boot) -> (Command, String) {
     (command, line)
 }
 
+/// A stock core refuses a TA that carries the flag, so it gets the same TAs built without.
+pub(crate) fn tas_for(core: &str) -> &'static str {
+    if core == "stock" { "stock" } else { "bound" }
+}
+
 /// The parts of the initramfs, in the order in which they cover one another.
 fn parts(options: &Boot, run: &Path, boot: &Path, modules: &str) -> Result<Vec<PathBuf>> {
-    // A stock core refuses a TA that carries the flag, so it gets the same TAs built without.
     let ta = options.ta.as_deref().unwrap_or(if options.core == "stock" {
         "stock"
     } else {
@@ -310,10 +314,4 @@ fn device_tree(
         );
     }
     Ok(())
-}
-
-fn copy(command: &Command) -> Command {
-    let mut copy = Command::new(command.get_program());
-    copy.args(command.get_args());
-    copy
 }
