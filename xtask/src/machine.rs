@@ -121,16 +121,11 @@ pub(crate) fn boot(options: &Boot) -> Result<u8> {
 
 impl Boot {
     fn output(&self) -> Result<Sink> {
-        let screen = Box::new(io::stdout());
-        Ok(match &self.to {
-            Some(to) => Sink {
-                file: Some(appended(&to.join("output"))?),
-                screen: None,
-            },
-            None => Sink {
-                file: None,
-                screen: Some(screen),
-            },
+        let file = self.to.as_ref().map(|to| appended(&to.join("output")));
+        let screen = Box::new(io::stdout()) as Box<dyn Write + Send>;
+        Ok(Sink {
+            file: file.transpose()?,
+            screen: self.to.is_none().then_some(screen),
         })
     }
 

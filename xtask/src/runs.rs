@@ -108,6 +108,18 @@ fn tell(folder: &Path, status: ExitStatus) -> Result<()> {
     Ok(())
 }
 
+/// What the guest said, if all went well there.
+fn output(name: &str, folder: &Path) -> Result<String> {
+    let told = |file| fs::read_to_string(folder.join(file));
+    let errors = told("errors")?;
+    ensure!(
+        told("status")?.trim() == "0",
+        "{name}: {}",
+        errors.trim_end()
+    );
+    Ok(told("output")?)
+}
+
 /// The exit status of a program that judges is ours.
 fn judged_by(program: &str, command: &mut Command) -> Result<u8> {
     let status = command.status();
@@ -383,13 +395,7 @@ pub(crate) fn demo(demo: &Demo) -> Result<u8> {
         if !status.success() {
             return Ok(code(status));
         }
-        let said = |file| fs::read_to_string(folder.join(file));
-        ensure!(
-            said("status")?.trim() == "0",
-            "{name}: {}",
-            said("errors")?.trim_end()
-        );
-        let output = said("output")?;
+        let output = output(&name, &folder)?;
         let parts: Vec<_> = output.split(BETWEEN).collect();
         let events = kept.path().join(stack);
         fs::write(&events, parts[0])?;
@@ -502,16 +508,8 @@ impl Bench {
             .arg(&said);
         boot.args(["--", "sh", "-c", COUNT, "sh"]).args(options);
         played(boot.args(&self.program), &said)?;
-        let told = |file| fs::read_to_string(said.join(file));
-        ensure!(
-            told("status")?.trim() == "0",
-            "{step}: {}",
-            told("errors")?.trim_end()
-        );
-        Ok(fs::rename(
-            said.join("output"),
-            to.join(format!("{core}.symbols")),
-        )?)
+        let symbols = to.join(format!("{core}.symbols"));
+        Ok(fs::write(symbols, output(step, &said)?)?)
     }
 }
 

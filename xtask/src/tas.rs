@@ -2,7 +2,7 @@
 //! TAs, built and signed in two flavours: "bound" as written, "stock" without the flag that a stock core refuses.
 
 use crate::bases::top;
-use crate::tool::run;
+use crate::tool::{emptied, run};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use client_binding_proto::probe::{DECLARED, FLAVOURS, Flavour};
@@ -51,9 +51,7 @@ pub(crate) fn build(out: &Path, tas: &[Ta], clients: Option<&Path>) -> Result<()
     let kit = Kit::from_environment()?;
     kit.notice()?;
     for variant in ["bound", "stock"] {
-        let installed = out.join(variant).join(INSTALLED);
-        let _ = fs::remove_dir_all(&installed);
-        fs::create_dir_all(installed)?;
+        emptied(out.join(variant).join(INSTALLED))?;
     }
     fs::create_dir_all(out.join("elf"))?;
     for ta in tas {
