@@ -293,6 +293,8 @@ mod tests {
             let known = Login::NORMAL_WORLD.contains(&Login(n));
             let decoded = claim(n.into()).decode(Operation::Invoke);
             assert_eq!(decoded.is_some(), known, "{n:#x}");
+            let is_ta = n == Login::TRUSTED_APP.0;
+            assert_eq!(Login(n).is_known(), known || is_ta, "{n:#x}");
         }
     }
 

@@ -195,6 +195,21 @@ mod tests {
         assert_eq!(*denials.counters(), Counters::default());
     }
 
+    /// What stands where nothing was written yet looks like that one.
+    #[test]
+    fn the_first_is_like_none_before() {
+        let mut denials = Denials::<1>::new();
+        denials.record(&Refused {
+            time: 0,
+            ta: ClientUuid::NIL,
+            operation: 0,
+            refusal: 0,
+            claim: Login::PUBLIC,
+            owner: Login::PUBLIC,
+        });
+        assert_eq!(read(&denials, 0).0.len(), 1);
+    }
+
     #[test]
     fn what_is_alike_is_one_entry() {
         let mut denials = Denials::<4>::new();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
 use crate::Refusal;
+use client_binding_abi::pta::pair;
 use client_binding_abi::{Claim, ClientUuid, Identity, Login, Operation};
 
 /// Somebody vouches for the client: the normal world does with each operation, the core for a TA.
@@ -41,7 +42,8 @@ impl Session {
             login: client.login,
             state: match client.login {
                 Login::TRUSTED_APP => ATTESTED | BY_TA,
-                _ => attested as u32 * ATTESTED,
+                _ if attested => ATTESTED,
+                _ => 0,
             },
         }
     }
@@ -96,7 +98,7 @@ impl Session {
     pub const fn recognizes(&self, claim: &Claim) -> bool {
         let [a, b] = self.uuid.0;
         let [c, d] = claim.uuid.0;
-        let word = (self.state as u64) << 32 | self.login.0 as u64;
+        let word = pair(self.login.0, self.state);
         // Few branches, for every call from the normal world pays for them.
         (a ^ c) | (b ^ d) | (word ^ claim.login ^ ATTESTED_WORD) | claim.login >> 32 == 0
     }
@@ -262,6 +264,13 @@ mod tests {
                 let own = attested && client != Login::TRUSTED_APP && high == 0;
                 let recognized = session.recognizes(&Claim { uuid, login });
                 assert_eq!(recognized, own, "{client:?} {attested} {high:#x}");
+                // Nor does the lower half stand for what the upper one has.
+                let folded = login ^ high;
+                let recognized = session.recognizes(&Claim {
+                    uuid,
+                    login: folded,
+                });
+                assert_eq!(recognized, own, "{client:?} {attested} {folded:#x}");
             }
         }
     }
