@@ -3,7 +3,7 @@
 # built unless asked for: `make configs`, or scripts/qemu-run.sh --core NAME --kernel NAME.
 
 # Cores: the bound tree with more options. "ffa" is called through FF-A, which needs one of our own kernels; "quota" lets a
-# client have four sessions; "plain" is bound without the pseudo TA, to see what that adds.
+# client have four sessions; "plain" is bound without the options, to see what those add.
 CORES = debug lockdep pager bti kasan all concurrent ffa quota plain
 core_ARGS_debug := DEBUG=1 CFG_TEE_CORE_DEBUG=y CFG_CLIENT_BINDING_DEBUG=y
 core_ARGS_lockdep := $(core_ARGS_debug) CFG_LOCKDEP=y
@@ -14,15 +14,15 @@ core_ARGS_all := CFG_CLIENT_BINDING_ALL=y
 core_ARGS_concurrent := CFG_CONCURRENT_SINGLE_INSTANCE_TA=y
 core_ARGS_ffa := CFG_CORE_SEL1_SPMC=y
 core_ARGS_quota := CFG_CLIENT_BINDING_MAX_SESSIONS=4
-core_ARGS_plain := CFG_CLIENT_BINDING_PTA=n
+core_ARGS_plain := CFG_CLIENT_BINDING_PTA=n CFG_CLIENT_BINDING_DELEGATION=n
 core_GLUE_bti := glue-bti
 
 # core-rules,NAME,GLUE
 define core-rules
 $(B)/optee/$(1)/.built: $(B)/src/optee-bound/.stamp $(B)/$(2)/libclient_binding_glue.a $(B)/$(2)/client_binding_glue.h \
 		mk/optee.mk mk/configs.mk
-	@$(STEP) optee-$(1) sh -c '$$(call optee-make,$(B)/src/optee-bound,$$(@D),CFG_CLIENT_BINDING=y \
-		CLIENT_BINDING_GLUE=$(B)/$(2) CFG_CLIENT_BINDING_PTA=y $(core_ARGS_$(1)),$$(OPTEE_BINARIES:%=$$(@D)/%))'
+	@$(STEP) optee-$(1) sh -c '$$(call optee-make,$(B)/src/optee-bound,$$(@D),$(BINDING_ARGS) \
+		CLIENT_BINDING_GLUE=$(B)/$(2) $(core_ARGS_$(1)),$$(OPTEE_BINARIES:%=$$(@D)/%))'
 	@touch $$@
 endef
 $(foreach c,$(CORES),$(eval $(call core-rules,$c,$(or $(core_GLUE_$c),glue))))

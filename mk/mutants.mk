@@ -13,7 +13,7 @@ mutant-linux: $(B)/boot/driver-mutant.cpio
 GLUE_TREE_glue-mutant := $(B)/src/rust-mutant
 $(B)/glue-mutant/libclient_binding_glue.a: FORCE
 $(B)/optee/mutant/.built: $(B)/glue-mutant/libclient_binding_glue.a $(B)/glue-mutant/client_binding_glue.h FORCE
-	@$(STEP) optee-mutant sh -c '$(call optee-make,$(B)/src/optee-mutant,$(@D),CFG_CLIENT_BINDING=y CFG_CLIENT_BINDING_PTA=y \
+	@$(STEP) optee-mutant sh -c '$(call optee-make,$(B)/src/optee-mutant,$(@D),$(BINDING_ARGS) \
 		CLIENT_BINDING_GLUE=$(B)/glue-mutant $(MUTANT_OPTIONS),$(OPTEE_BINARIES:%=$(@D)/%))'
 	@touch $@
 
@@ -22,7 +22,7 @@ $(B)/optee/mutant/.built: $(B)/glue-mutant/libclient_binding_glue.a $(B)/glue-mu
 check-mutants: $(B)/src/optee-bound/.stamp $(B)/src/linux-hostile/.stamp $(KERNEL_HEADERS) $(GLUE_LIB) $(GLUE_HEADER)
 	$(XTASK) mutants --compile
 mutant-compile-optee:
-	$(call optee-make,$(B)/src/optee-mutant,$(MUTANT_OUT),CFG_CLIENT_BINDING=y CFG_CLIENT_BINDING_PTA=y \
+	$(call optee-make,$(B)/src/optee-mutant,$(MUTANT_OUT),$(BINDING_ARGS) \
 		CLIENT_BINDING_GLUE=$(B)/glue $(MUTANT_OPTIONS),$(MUTANT_GOALS:%=$(MUTANT_OUT)/%))
 mutant-compile-linux:
 	$(call linux-make,$(B)/src/linux-mutant,,$(MUTANT_GOALS))

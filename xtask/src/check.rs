@@ -91,7 +91,9 @@ impl Check {
         };
         for patch in &self.patches {
             apply(tree, patch, 1)?;
-            core("CFG_CLIENT_BINDING_MAX_SESSIONS=4 CFG_CLIENT_BINDING_PTA=y")?;
+            core(
+                "CFG_CLIENT_BINDING_MAX_SESSIONS=4 CFG_CLIENT_BINDING_PTA=y CFG_CLIENT_BINDING_DELEGATION=y",
+            )?;
         }
         core("")
     }

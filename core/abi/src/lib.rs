@@ -8,6 +8,8 @@
 #![forbid(unsafe_code)]
 
 /// cbindgen:ignore
+pub mod delegation;
+/// cbindgen:ignore
 pub mod pta;
 
 /// Capability "the core verifies claims" in the secure world's answer to
@@ -241,6 +243,8 @@ impl TeeResult {
     pub const SUCCESS: Self = Self(0x0000_0000);
     /// `TEE_ERROR_ACCESS_DENIED`
     pub const ACCESS_DENIED: Self = Self(0xffff_0001);
+    /// `TEE_ERROR_ACCESS_CONFLICT`
+    pub const ACCESS_CONFLICT: Self = Self(0xffff_0003);
     /// `TEE_ERROR_BAD_PARAMETERS`
     pub const BAD_PARAMETERS: Self = Self(0xffff_0006);
     /// `TEE_ERROR_NOT_SUPPORTED`

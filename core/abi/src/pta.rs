@@ -16,13 +16,15 @@ pub const UUID: [u8; 16] = [
 /// Version of commands, records and the numbers in them. An OP-TEE that does not know [`Command::Version`] has none.
 pub const VERSION: u32 = 1;
 
-const NONE: u32 = 0;
-const VALUE_OUTPUT: u32 = 2;
-const VALUE_INOUT: u32 = 3;
-const MEMREF_OUTPUT: u32 = 6;
+pub(crate) const NONE: u32 = 0;
+pub(crate) const VALUE_INPUT: u32 = 1;
+pub(crate) const VALUE_OUTPUT: u32 = 2;
+pub(crate) const VALUE_INOUT: u32 = 3;
+pub(crate) const MEMREF_INPUT: u32 = 5;
+pub(crate) const MEMREF_OUTPUT: u32 = 6;
 
 /// `TEE_PARAM_TYPES()`
-const fn param_types(types: [u32; 4]) -> u32 {
+pub(crate) const fn param_types(types: [u32; 4]) -> u32 {
     types[0] | types[1] << 4 | types[2] << 8 | types[3] << 12
 }
 
@@ -92,7 +94,7 @@ pub const fn unpair(word: u64) -> (u32, u32) {
     (word as u32, (word >> 32) as u32)
 }
 
-fn to_octets<const WORDS: usize, const SIZE: usize>(words: [u64; WORDS]) -> [u8; SIZE] {
+pub(crate) fn to_octets<const WORDS: usize, const SIZE: usize>(words: [u64; WORDS]) -> [u8; SIZE] {
     const { assert!(SIZE == WORDS * 8) };
     let mut octets = [0; SIZE];
     for (octets, word) in octets.as_chunks_mut().0.iter_mut().zip(words) {
@@ -101,7 +103,9 @@ fn to_octets<const WORDS: usize, const SIZE: usize>(words: [u64; WORDS]) -> [u8;
     octets
 }
 
-fn from_octets<const WORDS: usize, const SIZE: usize>(octets: &[u8; SIZE]) -> [u64; WORDS] {
+pub(crate) fn from_octets<const WORDS: usize, const SIZE: usize>(
+    octets: &[u8; SIZE],
+) -> [u64; WORDS] {
     const { assert!(SIZE == WORDS * 8) };
     let mut words = [0; WORDS];
     for (word, octets) in words.iter_mut().zip(octets.as_chunks().0) {

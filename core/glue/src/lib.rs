@@ -20,6 +20,7 @@ use core::ffi::c_char;
 use core::mem::{align_of, offset_of, size_of};
 
 pub mod audit;
+pub mod grants;
 #[cfg(target_os = "none")]
 mod panic;
 pub mod pta;

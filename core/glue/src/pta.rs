@@ -53,7 +53,7 @@ pub struct Records {
 }
 
 impl Records {
-    fn put(&mut self, record: &[u8]) {
+    pub(crate) fn put(&mut self, record: &[u8]) {
         let to = self.buffer.wrapping_add(self.size);
         self.size = self.size.saturating_add(record.len());
         if self.size <= self.room {

@@ -10,6 +10,7 @@
 
 mod access;
 mod event;
+mod grant;
 mod instance;
 mod quota;
 mod session;
@@ -17,6 +18,7 @@ mod session;
 pub use access::may_ask;
 pub use client_binding_abi as abi;
 pub use event::{Event, Verdict, decide};
+pub use grant::{Commands, Grant, Grants, Lending, Limits, NotLent, Target, Terms};
 pub use instance::{Binding, Instance, Opening};
 pub use quota::Quota;
 pub use session::Session;
@@ -41,11 +43,17 @@ pub enum Refusal {
     Unattested = 6,
     /// B19: the client has as many sessions as it may have.
     QuotaReached = 7,
+    /// G4, G8: there is no such grant, or it is over.
+    NoGrant = 8,
+    /// G3: it is lent to somebody else.
+    NotTheGrantee = 9,
+    /// G1, G4: it does not lend that command.
+    NotLent = 10,
 }
 
 impl Refusal {
     /// Every refusal.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Malformed,
         Self::NotTheClient,
         Self::ClaimMissing,
@@ -53,6 +61,9 @@ impl Refusal {
         Self::Anonymous,
         Self::Unattested,
         Self::QuotaReached,
+        Self::NoGrant,
+        Self::NotTheGrantee,
+        Self::NotLent,
     ];
 
     /// The refusal with this number.
@@ -65,6 +76,9 @@ impl Refusal {
             5 => Some(Self::Anonymous),
             6 => Some(Self::Unattested),
             7 => Some(Self::QuotaReached),
+            8 => Some(Self::NoGrant),
+            9 => Some(Self::NotTheGrantee),
+            10 => Some(Self::NotLent),
             _ => None,
         }
     }
@@ -80,7 +94,10 @@ impl Refusal {
             | Self::ClaimMissing
             | Self::NotTheOwner
             | Self::Anonymous
-            | Self::Unattested => TeeResult::ACCESS_DENIED,
+            | Self::Unattested
+            | Self::NoGrant
+            | Self::NotTheGrantee
+            | Self::NotLent => TeeResult::ACCESS_DENIED,
         }
     }
 
@@ -94,6 +111,9 @@ impl Refusal {
             Self::Anonymous => c"PUBLIC cannot own a bound TA (B7)",
             Self::Unattested => c"normal world does not attest its clients (B13)",
             Self::QuotaReached => c"the client has too many sessions (B19)",
+            Self::NoGrant => c"no such grant, or it is over (G8)",
+            Self::NotTheGrantee => c"the grant is somebody else's (G3)",
+            Self::NotLent => c"the grant does not lend that command (G4)",
         }
     }
 }

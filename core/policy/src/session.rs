@@ -61,6 +61,11 @@ impl Session {
         self.state & ATTESTED != 0
     }
 
+    /// The client, if somebody vouches for it.
+    pub fn vouched_for(&self) -> Option<Identity> {
+        self.is_attested().then(|| self.client())
+    }
+
     /// Decides an invoke, cancel or close from the normal world.
     ///
     /// - B2: the claim must be the identity of the open.

@@ -2,6 +2,7 @@
 //! Bare system calls on the TEE's device, and what came back: below the client library.
 
 pub mod code;
+pub mod lend;
 mod login;
 pub mod pta;
 pub mod sys;

@@ -102,7 +102,11 @@ pub fn params(command: Command, known: u64, room: &SharedMemory) -> Params {
 
 /// The parameters of a command, with nothing in them.
 pub fn typed(command: Command) -> Params {
-    let types = command.param_types();
+    with_types(command.param_types())
+}
+
+/// Parameters of those types, with nothing in them.
+pub fn with_types(types: u32) -> Params {
     std::array::from_fn(|nth| Param {
         attr: (types >> (4 * nth) & 0xf).into(),
         ..Param::default()

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! `docs/rules.md` says what the rules are. Whoever cites one must agree with it, cases and mutants first of all.
 
-use crate::cases::choose;
+use crate::cases::{choose, rule_name};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// It is about the bytes of a build, of which no case can see anything.
-const WITHOUT_CASES: u32 = 15;
+const WITHOUT_CASES: &str = "B15";
 
 /// What `docs/rules.md` says of a rule.
 struct Rule {
@@ -33,27 +33,29 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     entries.map(|entry| entry.unwrap().path()).collect()
 }
 
-fn rules() -> BTreeMap<u32, Rule> {
+fn rules() -> BTreeMap<String, Rule> {
     let text = fs::read_to_string(repository().join("docs/rules.md")).unwrap();
     let rule = |section: &str| {
-        let (number, text) = section.split_once(". ")?;
+        let (name, text) = section.split_once(". ")?;
+        number(name)?;
+        let rule = name;
         let points = |name| {
             let mut points = text
                 .split("\n- ")
                 .filter_map(|point| point.strip_prefix(name));
-            points.next().unwrap_or_else(|| panic!("B{number}: {name}"))
+            points.next().unwrap_or_else(|| panic!("{rule}: {name}"))
         };
         let cases = points("cases: ").split(|c: char| !c.is_ascii_digit());
         let mutants = points("mutants: ").split('`').skip(1).step_by(2);
         Some((
-            number.parse().ok()?,
+            name.into(),
             Rule {
                 cases: cases.filter_map(|case| case.parse().ok()).collect(),
                 mutants: mutants.map(Into::into).collect(),
             },
         ))
     };
-    text.split("\n## B").skip(1).filter_map(rule).collect()
+    text.split("\n## ").skip(1).filter_map(rule).collect()
 }
 
 fn mutants() -> Vec<Mutant> {
@@ -77,12 +79,17 @@ fn mutants() -> Vec<Mutant> {
         .collect()
 }
 
-/// The rules that a text cites: B and a number, a word of its own.
-fn cited(text: &str) -> impl Iterator<Item = u32> {
+/// That of a rule: B or G and a number.
+fn number(name: &str) -> Option<u32> {
+    let number = name.strip_prefix(['B', 'G'])?;
+    let short = number.len() <= 2;
+    number.parse().ok().filter(|_| short)
+}
+
+/// The rules that a text cites, each a word of its own.
+fn cited(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-        .filter_map(|word| word.strip_prefix('B'))
-        .filter(|number| number.len() <= 2)
-        .filter_map(|number| number.parse().ok())
+        .filter(|word| number(word).is_some())
 }
 
 /// Every text below, but for what is no part of the repository or was found by the fuzzers.
@@ -104,13 +111,12 @@ fn texts(folder: &Path) -> Vec<(PathBuf, String)> {
 #[test]
 fn each_rule_has_cases_and_mutants() {
     let mutants = mutants();
-    for (number, rule) in rules() {
-        let name = format!("B{number}");
+    for (name, rule) in rules() {
         let all: Vec<_> = choose(std::slice::from_ref(&name))
             .iter()
             .map(|case| case.number)
             .collect();
-        let without = number == WITHOUT_CASES;
+        let without = name == WITHOUT_CASES;
         assert_eq!(all.is_empty(), without, "{name}: cases {all:?}");
         assert_eq!(
             rule.cases.is_empty(),
@@ -154,12 +160,13 @@ fn whatever_is_cited_is_a_rule() {
     let rules = rules();
     for case in choose(&[]) {
         for rule in case.rules {
-            assert!(rules.contains_key(rule), "case {}: B{rule}", case.number);
+            let rule = rule_name(*rule);
+            assert!(rules.contains_key(&rule), "case {}: {rule}", case.number);
         }
     }
     for (path, text) in texts(&repository()) {
         for rule in cited(&text) {
-            assert!(rules.contains_key(&rule), "{}: B{rule}", path.display());
+            assert!(rules.contains_key(rule), "{}: {rule}", path.display());
         }
     }
 }

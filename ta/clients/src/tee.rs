@@ -5,11 +5,14 @@
 use crate::{Client, Uuid};
 use client_binding_abi::Login;
 use optee_utee::property::{ClientIdentity, PropertyKey};
-use optee_utee::{ErrorKind, Result, raw};
+use optee_utee::{ErrorKind, Identity, Result, raw};
 
 /// Who the TEE says the client of the session is that is being opened or served.
 pub fn client() -> Result<Client> {
-    let identity = ClientIdentity.get()?;
+    Ok(client_of(&ClientIdentity.get()?))
+}
+
+pub(crate) fn client_of(identity: &Identity) -> Client {
     let uuid = identity.uuid();
     // SAFETY: the pointer is to `uuid`, which lives on.
     let raw::TEE_UUID {
@@ -18,10 +21,10 @@ pub fn client() -> Result<Client> {
         timeHiAndVersion,
         clockSeqAndNode,
     } = unsafe { *uuid.as_raw_ptr() };
-    Ok(Client::new(
+    Client::new(
         Login(identity.login_type().into()),
         Uuid::from_fields(timeLow, timeMid, timeHiAndVersion, &clockSeqAndNode),
-    ))
+    )
 }
 
 /// `TEE_ERROR_ACCESS_DENIED` unless the client is one of these. For the open hook.

@@ -6,6 +6,7 @@
 #![no_std]
 #![expect(unsafe_code, reason = "the TEE's functions are C")]
 
+use client_binding_clients::Client;
 use client_binding_proto::{Identity, Shape};
 use optee_utee::{ErrorKind, ParameterAny, ParametersAny, Result, Time, raw};
 
@@ -26,11 +27,15 @@ macro_rules! header {
 
 /// Who the TEE says the client of the running command is.
 pub fn client_identity() -> Result<Identity> {
-    let client = client_binding_clients::client()?;
-    Ok(Identity {
+    client_binding_clients::client().map(identity)
+}
+
+/// A client, as a `WhoAmI` command tells of it.
+pub fn identity(client: Client) -> Identity {
+    Identity {
         login: client.login().0,
         uuid: client.uuid().into_bytes(),
-    })
+    }
 }
 
 /// Writes an identity to the first three values of a `WhoAmI` command.

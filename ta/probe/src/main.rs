@@ -7,12 +7,14 @@
 #![expect(missing_docs, reason = "what the attributes make is public and bare")]
 #![expect(unsafe_code, reason = "the TEE's functions are C")]
 
-use client_binding_proto::STATS;
 use client_binding_proto::probe::{Command, HELD_MAX, Opening, REFUSED};
+use client_binding_proto::{GRANT, STATS};
 use client_binding_ta_kit as kit;
 use core::ptr;
 use heapless::Vec;
-use optee_utee::{Error, ErrorKind, ParameterAny, ParameterValueRead, ParametersAny, Result, raw};
+use optee_utee::{
+    Error, ErrorKind, ParameterAny, ParameterValueRead, ParametersAny, Result, Time, raw,
+};
 use optee_utee::{ta_close_session, ta_create, ta_destroy, ta_invoke_command, ta_open_session};
 use spin::Mutex;
 
@@ -121,6 +123,16 @@ fn invoke(number: u32, params: &mut ParametersAny) -> Result<()> {
             result(answer.0)
         }
         Command::Statistics => statistics(),
+        Command::Allow => allow(params),
+        Command::Invoker => answer_invoker(params),
+        Command::Mint => mint(params),
+        Command::TakeUp => take_up(params),
+        Command::WaitInTime => wait_in_time(params),
+        Command::Revoke => {
+            let number = params.0.as_value_input()?;
+            let number = pair(number.get_a(), number.get_b());
+            client_binding_clients::revoke(number).map(drop)
+        }
         Command::Wait => kit::wait(params.0.as_value_input()?.get_a()),
         Command::Panic => panic!("the client asked for it"),
     }
@@ -155,6 +167,15 @@ fn open_other(params: &ParametersAny) -> Result<(raw::TEE_TASessionHandle, Answe
 }
 
 fn open_ta(octets: &[u8; 16]) -> (raw::TEE_TASessionHandle, Answer) {
+    open_ta_with(octets, 0, raw::Value { a: 0, b: 0 })
+}
+
+/// With a value for the first parameter, if the types say so.
+fn open_ta_with(
+    octets: &[u8; 16],
+    types: u32,
+    value: raw::Value,
+) -> (raw::TEE_TASessionHandle, Answer) {
     let [a, b, c, d, e, f, g, h, node @ ..] = *octets;
     let uuid = raw::TEE_UUID {
         timeLow: u32::from_be_bytes([a, b, c, d]),
@@ -164,13 +185,14 @@ fn open_ta(octets: &[u8; 16]) -> (raw::TEE_TASessionHandle, Answer) {
     };
     let mut session: raw::TEE_TASessionHandle = ptr::null_mut();
     let mut origin = 0;
-    // SAFETY: all pointers are to live variables; no parameters, so none are read.
+    let mut values = [raw::TEE_Param { value }; 4];
+    // SAFETY: all pointers are to live variables; there are four parameters, of which the types name values alone.
     let code = unsafe {
         raw::TEE_OpenTASession(
             &uuid,
             raw::TEE_TIMEOUT_INFINITE,
-            0,
-            ptr::null_mut(),
+            types,
+            values.as_mut_ptr(),
             &mut session,
             &mut origin,
         )
@@ -193,7 +215,7 @@ fn forward(params: &mut ParametersAny) -> Result<()> {
     let command = params.2.as_value_input()?.get_a();
     let (session, mut answer) = open_other(params)?;
     if answer.0 == 0 {
-        (answer, _) = invoke_other(session, command, 0);
+        (answer, _) = invoke_other(session, command, 0, 0, raw::TEE_TIMEOUT_INFINITE);
         Held(session).close();
     }
     kit::answer_value(&mut params.3, answer.0, answer.1)
@@ -202,21 +224,34 @@ fn forward(params: &mut ParametersAny) -> Result<()> {
 /// The answer, and the login that the other TA saw.
 fn ask_who_am_i(session: raw::TEE_TASessionHandle) -> (Answer, u32) {
     let command = Command::WhoAmI;
-    invoke_other(session, command.number(), command.shape().types())
+    let types = command.shape().types();
+    invoke_other(
+        session,
+        command.number(),
+        types,
+        0,
+        raw::TEE_TIMEOUT_INFINITE,
+    )
 }
 
-/// A command whose parameters are values of nought; the answer, and the first value.
-fn invoke_other(session: raw::TEE_TASessionHandle, command: u32, types: u32) -> (Answer, u32) {
-    let nothing = raw::TEE_Param {
-        value: raw::Value { a: 0, b: 0 },
+/// A command whose parameters are values, all of `a`; the answer, and the first value.
+fn invoke_other(
+    session: raw::TEE_TASessionHandle,
+    command: u32,
+    types: u32,
+    a: u32,
+    timeout: u32,
+) -> (Answer, u32) {
+    let value = raw::TEE_Param {
+        value: raw::Value { a, b: 0 },
     };
-    let mut values = [nothing; 4];
+    let mut values = [value; 4];
     let mut origin = 0;
     // SAFETY: the session is open, and there are four parameters of those types.
     let code = unsafe {
         raw::TEE_InvokeTACommand(
             session,
-            raw::TEE_TIMEOUT_INFINITE,
+            timeout,
             command,
             types,
             values.as_mut_ptr(),
@@ -229,6 +264,11 @@ fn invoke_other(session: raw::TEE_TASessionHandle, command: u32, types: u32) -> 
 
 fn hold(params: &mut ParametersAny) -> Result<()> {
     let (session, answer) = open_other(params)?;
+    keep(session, answer)?;
+    kit::answer_value(&mut params.2, answer.0, answer.1)
+}
+
+fn keep(session: raw::TEE_TASessionHandle, answer: Answer) -> Result<()> {
     if answer.0 == 0 {
         let pushed = PROBE.lock().held.push(Held(session));
         if let Err(held) = pushed {
@@ -236,7 +276,42 @@ fn hold(params: &mut ParametersAny) -> Result<()> {
             return Err(ErrorKind::OutOfMemory.into());
         }
     }
-    kit::answer_value(&mut params.2, answer.0, answer.1)
+    Ok(())
+}
+
+fn take_up(params: &mut ParametersAny) -> Result<()> {
+    let number = params.0.as_value_input()?;
+    let (a, b) = (number.get_a(), number.get_b());
+    let value = raw::Value { a, b };
+    let (session, answer) = open_ta_with(&GRANT.octets, raw::TEE_PARAM_TYPE_VALUE_INPUT, value);
+    keep(session, answer)?;
+    kit::answer_value(&mut params.1, answer.0, answer.1)
+}
+
+fn wait_in_time(params: &mut ParametersAny) -> Result<()> {
+    let timeout = params.2.as_value_input()?.get_a();
+    let (session, answer) = open_other(params)?;
+    if answer.0 != 0 {
+        return result(answer.0);
+    }
+    let now = || {
+        let mut now = Time::new();
+        now.system_time();
+        now
+    };
+    // So much of a second that the time-out carries, with time for the command to begin.
+    while !(300..800).contains(&now().millis) {
+        Time::wait(50)?;
+    }
+    let start = now();
+    let command = Command::Wait;
+    let types = command.shape().types();
+    let (answer, _) = invoke_other(session, command.number(), types, 10_000, timeout);
+    let end = now();
+    Held(session).close();
+    let seconds = end.seconds.wrapping_sub(start.seconds);
+    let millis = (seconds * 1000 + end.millis).wrapping_sub(start.millis);
+    kit::answer_value(&mut params.3, millis, answer.0)
 }
 
 fn drop_held() {
@@ -274,6 +349,38 @@ fn statistics() -> Result<()> {
     };
     Held(session).close();
     result(code)
+}
+
+fn pair(low: u32, high: u32) -> u64 {
+    u64::from(low) | u64::from(high) << 32
+}
+
+fn allow(params: &mut ParametersAny) -> Result<()> {
+    let mut room = [0; 64];
+    let octets = kit::read(&params.0, &mut room)?.ok_or(ErrorKind::BadParameters)?;
+    let commands: Vec<u32, 16> = octets
+        .as_chunks()
+        .0
+        .iter()
+        .map(|octets| u32::from_le_bytes(*octets))
+        .collect();
+    client_binding_clients::delegable(&commands)
+}
+
+fn answer_invoker(params: &mut ParametersAny) -> Result<()> {
+    let invoker = client_binding_clients::invoker()?;
+    let badge = invoker.grant.map_or(0, |grant| grant.badge);
+    kit::answer_value(&mut params.3, badge as u32, (badge >> 32) as u32)?;
+    kit::answer_identity(kit::identity(invoker.client), params)
+}
+
+fn mint(params: &mut ParametersAny) -> Result<()> {
+    let (whom, what) = (params.0.as_value_input()?, params.1.as_value_input()?);
+    let to = client_binding_clients::Client::user(whom.get_a());
+    let offer = client_binding_clients::Offer::new(to, &[what.get_a()])?;
+    let offer = offer.uses(what.get_b()).depth(whom.get_b());
+    let number = offer.mint()?;
+    kit::answer_value(&mut params.2, number as u32, (number >> 32) as u32)
 }
 
 fn supplicant(times: u32) -> Result<()> {

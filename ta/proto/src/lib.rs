@@ -140,6 +140,10 @@ impl Identity {
 
 /// The pseudo TA that tells of instances and memory (`CFG_TA_STATS`); it takes sessions from anybody.
 pub const STATS: TaUuid = TaUuid::new("d96a5b40-e2c7-b1af-8794-1002a5d5c61b");
+/// `client_binding.lend`, where grants are made and taken back.
+pub const LEND: TaUuid = TaUuid::new("93674269-d5fe-448f-a2f4-01fd310c91ab");
+/// `client_binding.grant`, where what was lent is used.
+pub const GRANT: TaUuid = TaUuid::new("f382b691-f352-4a3f-a9a6-cd4d9a067a9c");
 
 #[cfg(test)]
 mod tests {

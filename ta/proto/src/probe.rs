@@ -136,6 +136,19 @@ commands! {
     AskHeld = 9 [None, None, None, None],
     /// Asks the statistics PTA for those of all TAs, and its code is the answer.
     Statistics = 10 [None, None, None, None],
+    /// Allows the commands in the buffer, four octets each, to be lent.
+    Allow = 11 [MemIn, None, None, None],
+    /// Answers with the three values of [`crate::Identity`], of who invokes, and with the badge, the lower half in `a`.
+    Invoker = 12 [ValueOut, ValueOut, ValueOut, ValueOut],
+    /// Lends the user `a`, who may pass it on `b` times, the command in `a` of the second value, `b` times; answers with the grant's number, the lower half in `a`.
+    Mint = 13 [ValueIn, ValueIn, ValueOut, None],
+    /// Takes the grant with that number back.
+    Revoke = 14 [ValueIn, None, None, None],
+    /// Takes up the grant with that number and keeps the session, as [`Command::Hold`] does. Answers with code and origin.
+    TakeUp = 15 [ValueIn, ValueOut, None, None],
+    /// As a client of the TA in the first two values: has it wait for ten seconds and cancelled after `a` milliseconds, when so
+    /// much of a second is over that the two make more than a whole one. Answers with how many milliseconds that took, and the code.
+    WaitInTime = 16 [ValueIn, ValueIn, ValueIn, ValueOut],
     /// Waits for `a` milliseconds unless cancelled.
     Wait = 0x7000 [ValueIn, None, None, None],
     /// Panics.

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The cases, by chapter: 1 who may do what, 2 ways of a descriptor, 3 release, 4 faults,
 //! 5 races, 6 hostile messages (with a driver of their own), 7 the demonstration, 8 neighbours, 9 applications and
-//! processes, 10 what an operator sees, limits.
+//! processes, 10 what an operator sees, limits, 11 delegation.
 
 mod apps;
 mod code;
 mod declared;
+mod delegation;
 mod demonstration;
 mod faults;
 mod hostile;
@@ -26,6 +27,17 @@ use client_binding_test::{Planned, Proves, Stack};
 pub(crate) use demonstration::Row;
 use std::fmt;
 pub(crate) use travel::{close_on, invoke_on};
+
+/// The rules of delegation come after those of binding: G1 is `G + 1`.
+pub(crate) const G: u32 = 100;
+
+/// As documents cite a rule.
+pub(crate) fn rule_name(rule: u32) -> String {
+    match rule.checked_sub(G) {
+        Some(rule) => format!("G{rule}"),
+        None => format!("B{rule}"),
+    }
+}
 
 /// A case.
 pub(crate) struct Case {
@@ -160,8 +172,8 @@ impl Case {
     fn is_meant(&self, filter: &str) -> bool {
         let number = self.number.to_string();
         let digits = filter.trim_end_matches('x');
-        if let Some(rule) = filter.strip_prefix('B').and_then(|rule| rule.parse().ok()) {
-            self.rules.contains(&rule)
+        if self.rules.iter().any(|rule| rule_name(*rule) == filter) {
+            true
         } else if digits.parse::<u32>().is_ok() {
             filter.len() == number.len() && number.starts_with(digits)
         } else {
@@ -172,7 +184,7 @@ impl Case {
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rules: Vec<_> = self.rules.iter().map(|rule| format!("B{rule}")).collect();
+        let rules: Vec<_> = self.rules.iter().map(|rule| rule_name(*rule)).collect();
         let proves = match self.proves {
             Proves::Refusal => "refusal",
             Proves::Service => "service",
@@ -200,6 +212,7 @@ pub(crate) fn choose(filters: &[String]) -> Vec<&'static Case> {
         declared::CASES,
         operator::CASES,
         quota::CASES,
+        delegation::CASES,
         demonstration::CASES,
         faults::LAST,
     ];

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use client_binding_policy::abi;
 use client_binding_proto::probe::{Command, Flavour, Kind, Opening, words};
 use client_binding_proto::{Param as ParamKind, STATS, TaUuid, vault, vault_c};
-use client_binding_raw::code::{TEE_ERROR_ACCESS_DENIED, TEE_ERROR_BUSY};
+use client_binding_raw::code::{TEE_ERROR_ACCESS_DENIED, TEE_ERROR_BUSY, TEE_ERROR_CANCEL};
 use client_binding_raw::sys::{Param, Params};
 use client_binding_raw::{Answer, Login, Tee};
 use nix::errno::Errno;
@@ -111,6 +111,45 @@ pub(super) const CASES: &[Case] = &[
         ensure!(answer.is_success() && login == TRUSTED_APP, "{answer}");
         Ok(Some("served".into()))
     }),
+    Case::service(
+        8005,
+        "A TA's time-out ends the command it waits for in time",
+        &[9],
+        |b| {
+            if !b.stack.has_bound_core() {
+                return Ok(None);
+            }
+            let seat = Seat::owned(flavour(Kind::Private, false), Login::User)?;
+            let mut seen = Vec::new();
+            // Both carry a second; the latter has seconds of its own.
+            for timeout in [900, 3900] {
+                let command = Command::WaitInTime;
+                let mut params: Params = command.shape().0.map(|kind| Param {
+                    attr: kind as u64,
+                    a: timeout.into(),
+                    ..Param::default()
+                });
+                let other = words(flavour(Kind::Shared, false).uuid);
+                for (param, (a, b)) in params.iter_mut().zip(other) {
+                    (param.a, param.b) = (a.into(), b.into());
+                }
+                let [.., (millis, code)] = seat
+                    .tee
+                    .invoke_with(seat.session, command.number(), params)
+                    .values()?;
+                ensure!(
+                    code == TEE_ERROR_CANCEL,
+                    "ended with {code:#x} after {millis} ms"
+                );
+                // It looks every fifty milliseconds; the machine may be busy.
+                let late = millis.wrapping_sub(timeout);
+                ensure!(late < 800, "{timeout} ms took {millis}");
+                seen.push(millis);
+            }
+            Ok(Some(format!("{seen:?} ms")))
+        },
+    )
+    .within(120),
     Case::service(8011, "A pseudo TA serves everybody at once", &[10], |_| {
         OWNER.act()?;
         let tee = Tee::connect()?;

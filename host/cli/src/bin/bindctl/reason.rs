@@ -55,6 +55,21 @@ fn of(refusal: Refusal) -> Reason {
             "The client has as many sessions as CFG_CLIENT_BINDING_MAX_SESSIONS of OP-TEE allows. Look for sessions \
              that it does not close. All PUBLIC clients together count as one: let them log in.",
         ),
+        Refusal::NoGrant => (
+            "no-grant",
+            "What was lent is over: taken back, used up, out of time, or the session that it was of is closed. If there never \
+             was such a grant, somebody guesses numbers.",
+        ),
+        Refusal::NotTheGrantee => (
+            "not-the-grantee",
+            "Somebody uses what was lent to another client. If that client should have been meant, lend it to the login \
+             method and the UUID that `client-id` prints for it.",
+        ),
+        Refusal::NotLent => (
+            "not-lent",
+            "The grant is good, but not for that command: it does not name it, or the TA does not allow it to be lent \
+             any more.",
+        ),
     };
     Reason { word, hint }
 }

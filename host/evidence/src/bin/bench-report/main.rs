@@ -107,10 +107,10 @@ fn report(args: &Args) -> Result<bool> {
             .with_context(|| file.display().to_string())?;
         Ok(size.len() as i64)
     };
-    // The pseudo TA is an option of its own, which the booted system has.
+    // The pseudo TA and delegation are options of their own, which the booted system has.
     let plain = size("plain")?;
-    let (pta, size) = (size("bound")? - plain, plain - size("stock")?);
-    println!("tee.bin grows by {size} octets, by {pta} more with client_binding.pta.");
+    let (options, size) = (size("bound")? - plain, plain - size("stock")?);
+    println!("tee.bin grows by {size} octets, by {options} more with its options.");
 
     let mut complaints = Vec::new();
     for (name, system) in [("stock", &stock), ("bound", &bound)] {
