@@ -115,7 +115,7 @@ check-mixes: boot-files
 
 # The chapters of the suite that are quick; the bound stack is attacked through the kernel as well. All of it: test-suite, test-full.
 check-suite: suite hostile
-	$(XTASK) suite stock:stock:debian:stock bound:bound:debian:hostile -- 1xxx 2xxx 3xxx 41xx 5011 5012 6xxx 7xxx 8xxx 9xxx 10xxx
+	$(XTASK) suite stock:stock:debian:stock bound:bound:debian:hostile -- 1xxx 2xxx 3xxx 41xx 5011 5012 6xxx 7xxx 8xxx 9xxx 10xxx 11xxx
 
 # Where a client may have four sessions, most other cases could not run.
 check-quota: suite $(B)/boot/flash-quota.bin

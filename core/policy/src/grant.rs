@@ -405,7 +405,9 @@ impl Grants<'_> {
                 && grant.until <= parent.until
                 && grant.depth < parent.depth;
             grant.parent = parent.number;
-            // Whoever passes it on must not widen what the TA narrows by the badge.
+            // Whoever passes it on must not widen what the TA narrows by the badge. A TA that wants another one is told so: it would
+            // take it for granted.
+            within &= terms.parent != 0 || terms.badge == parent.badge;
             grant.badge = parent.badge;
         }
         if !within {
@@ -576,12 +578,11 @@ impl Grants<'_> {
         if !self.may_revoke(grant, who, serving) {
             return Err(NotLent::NotYours);
         }
-        let target = grant.target;
-        // One that was over before was asked for when it ended.
-        let running = self.running(target);
-        let asked = running.is_some_and(|grant| grant.is_alive() || grant.number == number);
+        // It may have ended before, by who passed it on: its command is one of those all the same.
+        let running = self.running(grant.target);
+        let its_own = running.is_some_and(|running| self.comes_from(running, number));
         self.end_if(|grant| grant.number == number);
-        Ok(asked && self.is_dying(target))
+        Ok(its_own)
     }
 
     /// What is said of the grant in that slot, if there is one that may be taken back by who asks. C knows the TA.
@@ -639,11 +640,26 @@ impl Grants<'_> {
         slots.find(|grant| grant.target == token && grant.is_running())
     }
 
-    /// What lends nothing any more gives its place away.
+    /// Whether it is the grant with that number, or was passed on from it.
+    fn comes_from(&self, grant: &Grant, number: u64) -> bool {
+        let chain = core::iter::successors(Some(grant), |link| self.find(link.parent));
+        // No chain is longer.
+        chain
+            .take(MAX_DEPTH as usize + 1)
+            .any(|link| link.number == number)
+    }
+
+    /// Whether a command of it, or of what was passed on from it, is in the TA.
+    fn is_in_use(&self, grant: &Grant) -> bool {
+        let running = self.running(grant.target);
+        running.is_some_and(|running| self.comes_from(running, grant.number))
+    }
+
+    /// What lends nothing any more gives its place away, unless who may take back what runs is known by it.
     fn sweep(&mut self, now: Option<u64>) {
         for place in 0..self.slots.len() {
             let slot = self.slots.get(place);
-            let over = slot.is_some_and(|grant| !grant.is_running() && !self.lends(grant, now));
+            let over = slot.is_some_and(|grant| !self.is_in_use(grant) && !self.lends(grant, now));
             if let (true, Some(grant)) = (over, self.slots.get_mut(place)) {
                 grant.end();
             }
@@ -899,6 +915,9 @@ mod tests {
         assert_eq!(made, Err(NotLent::TooMuch));
         f.parts().0.left(flat);
         assert_eq!(f.enter(deep, OTHER, READ), Ok(()));
+        let other_badge = Terms { badge: 7, ..less };
+        let made = f.make(by(TA), THIRD, &other_badge);
+        assert_eq!(made, Err(NotLent::TooMuch));
         let child = f.make(by(TA), THIRD, &less).unwrap();
         let parent = f.parts().0.find(child).map(Grant::parent);
         assert_eq!(parent, Some(deep));
@@ -1330,6 +1349,41 @@ mod tests {
             assert_eq!(f.parts().0.revoke(number, &revoker, serving), Ok(false));
             assert_eq!(f.check(number, OTHER, READ), Err(Refusal::NoGrant));
         }
+    }
+
+    /// What runs belongs to all that it was passed on from, whoever has ended it and whatever is over.
+    #[test]
+    fn what_runs_is_told_to_each_who_may_end_it() {
+        let chain = || {
+            let mut f = Fixture::new();
+            let once = Terms {
+                uses: 1,
+                depth: 1,
+                ..terms()
+            };
+            let parent = f.lend(&once);
+            let less = Terms { depth: 0, ..once };
+            let child = f.pass_on(parent, by(OTHER), THIRD, &less).unwrap();
+            assert_eq!(f.enter(child, THIRD, READ), Ok(()));
+            (f, parent, child)
+        };
+        // Who has passed it on does not hide it from the owner.
+        let (mut f, parent, child) = chain();
+        let mut grants = f.parts().0;
+        assert_eq!(grants.revoke(child, &by(OTHER), 0), Ok(true));
+        assert_eq!(grants.revoke(parent, &by(OWNER), 0), Ok(true));
+        // Nor does a grant that is made meanwhile, though parent and child are spent.
+        let (mut f, parent, child) = chain();
+        let another = f.lend(&terms());
+        let mut grants = f.parts().0;
+        assert_eq!(grants.revoke(another, &by(OWNER), 0), Ok(false));
+        assert_eq!(grants.revoke(child, &by(OTHER), 0), Ok(true));
+        assert_eq!(grants.revoke(parent, &by(OWNER), 0), Ok(true));
+        // When it has come back there is room.
+        grants.left(child);
+        f.lend(&terms());
+        let (grants, _) = f.parts();
+        assert!(grants.find(parent).is_none() && grants.find(child).is_none());
     }
 
     #[test]

@@ -495,8 +495,17 @@ impl Model for System {
                     let made = grants.make(target, &owner, offer, Some(state.now), LIMITS);
                     made != Err(NotLent::Full)
                 });
-                let needed = (0..state.history.len())
-                    .filter(|n| state.lends(*n) || state.history[*n].running);
+                // What runs keeps that which it was passed on from.
+                let in_use = |n: usize| {
+                    let mut running = state.history.iter().enumerate().filter(|(_, m)| m.running);
+                    running.any(|(child, _)| {
+                        state
+                            .chain(child)
+                            .any(|made| made.number == state.history[n].number)
+                            && !state.is_forgotten(&state.history[n])
+                    })
+                };
+                let needed = (0..state.history.len()).filter(|n| state.lends(*n) || in_use(*n));
                 room == (needed.count() < state.slots.len()) || state.sessions[0].commands == 0
             }),
             sometimes("all of them lend something", |system: &System, state| {

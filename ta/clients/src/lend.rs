@@ -35,12 +35,12 @@ pub struct Grant {
 pub fn invoker() -> Result<Invoker> {
     let identity =
         Property::<Identity>::new(c"org.trustedfirmware.optee.client_binding.invoker").get()?;
-    let number = Property::<u64>::new(c"org.trustedfirmware.optee.client_binding.grant").get()?;
-    let grant = match number {
+    let used = number(c"org.trustedfirmware.optee.client_binding.grant")?;
+    let grant = match used {
         0 => None,
-        number => Some(Grant {
-            number,
-            badge: Property::<u64>::new(c"org.trustedfirmware.optee.client_binding.badge").get()?,
+        used => Some(Grant {
+            number: used,
+            badge: number(c"org.trustedfirmware.optee.client_binding.badge")?,
         }),
     };
     Ok(Invoker {
@@ -95,7 +95,8 @@ impl Offer {
         self
     }
 
-    /// With this number, which the TA is told at each use.
+    /// With this number, which the TA is told at each use. While the TA serves a grantee it must be that one's badge: what is minted then
+    /// is passed on.
     pub fn badge(mut self, badge: u64) -> Self {
         self.0.badge = badge;
         self
@@ -133,6 +134,10 @@ pub fn revoke(number: u64) -> Result<bool> {
 
 fn session() -> Result<TaSession> {
     TaSessionBuilder::new(Uuid::from_bytes(LEND_UUID)).build()
+}
+
+fn number(name: &'static CStr) -> Result<u64> {
+    tee::octets(name).map(u64::from_le_bytes)
 }
 
 /// A property of the current client.

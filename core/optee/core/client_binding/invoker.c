@@ -71,11 +71,12 @@ static TEE_Result get_grant(struct ts_session *sess, void *buf, size_t *blen)
 	return answer(buf, blen, &number, sizeof(number));
 }
 
+/* No U64: TEE_GetPropertyAsString(), which reads all of them, panics of it */
 static const struct tee_props
 properties[] __relrodata_unpaged("client_binding_properties") = {
 	PROPERTY(invoker, IDENTITY),
-	PROPERTY(badge, U64),
-	PROPERTY(grant, U64),
+	PROPERTY(badge, BINARY_BLOCK),
+	PROPERTY(grant, BINARY_BLOCK),
 };
 
 /* A platform that has properties of its own there must merge the two */

@@ -75,6 +75,21 @@ static bool can_be_lent(struct tee_ta_session *s)
 	       !to_ta_ctx(s->ts_sess.ctx)->panicked;
 }
 
+/* Of a TA that has panicked nothing is lent any more (G8) */
+static void end_of_panicked(void)
+{
+	struct tee_ta_session *s = NULL;
+	uint64_t token = 0;
+	size_t n = 0;
+
+	for (n = 0; n < client_binding_grants.count; n++) {
+		token = client_binding_slot_target(&client_binding_grants, n);
+		s = (struct tee_ta_session *)(uintptr_t)token;
+		if (s && to_ta_ctx(s->ts_sess.ctx)->panicked)
+			client_binding_end_lending(s);
+	}
+}
+
 static TEE_Result
 lend_nolock(const uint8_t (*request)[CLIENT_BINDING_REQUEST_SIZE],
 	    uint64_t *number)
@@ -85,6 +100,7 @@ lend_nolock(const uint8_t (*request)[CLIENT_BINDING_REQUEST_SIZE],
 	uint64_t parent = 0;
 	uint32_t id = client_binding_requested(request, &parent);
 
+	end_of_panicked();
 	if (parent)
 		s = client_binding_target(parent);
 	else if (!s)
@@ -159,13 +175,12 @@ static TEE_Result list(TEE_Param params[TEE_NUM_PARAMS])
 	size_t n = 0;
 
 	mutex_lock(&tee_ta_mutex);
+	end_of_panicked();
 	for (n = 0; n < client_binding_grants.count; n++) {
 		token = client_binding_slot_target(&client_binding_grants, n);
 		s = (struct tee_ta_session *)(uintptr_t)token;
 		if (!s)
 			continue;
-		if (to_ta_ctx(s->ts_sess.ctx)->panicked)
-			client_binding_end_lending(s);
 		client_binding_put_grant(&records, &client_binding_grants, n,
 					 client(), &s->ts_sess.ctx->uuid,
 					 client_binding_clock());

@@ -484,6 +484,42 @@ pub(super) const CASES: &[Case] = &[
         },
     )
     .bound(),
+    Case::service(
+        11013,
+        "A TA panics in a grantee's command: it is told, and nothing is lent any more",
+        &[G + 8, G + 10],
+        |b| {
+            let seat = Seat::owned(flavour(Kind::Shared, true), Login::User)?;
+            let commands = [Command::WhoAmI, Command::Panic];
+            let Some(loan) = Loan::make(b, &seat, &commands, |_| ())? else {
+                return Ok(None);
+            };
+            if loan.number.is_none() {
+                return Ok(None);
+            }
+            crate::bench::died(loan.used(STRANGER, Command::Panic, 0)?)?;
+            for command in commands {
+                let answer = loan.used(STRANGER, command, 0)?;
+                ensure!(answer.is_denied(), "{command:?} afterwards: {answer}");
+            }
+            let lender = Lender::open(&seat.tee, Login::User)?;
+            ensure!(lender.list()?.is_empty(), "something is lent still");
+            let again = lender.lend(&request(&seat, STRANGER, &commands))?;
+            let denied = again.map_err(Answer::code) == Err(Some(TEE_ERROR_ACCESS_DENIED));
+            ensure!(denied, "the dead session is lent: {again:?}");
+            crate::bench::died(seat.ask())?;
+            seat.close()?;
+            let seat = Seat::owned(flavour(Kind::Shared, true), Login::User)?;
+            let loan = Loan::make(b, &seat, &[Command::WhoAmI], |_| ())?;
+            let loan = loan.context("the next instance")?;
+            ensure!(
+                loan.used(STRANGER, Command::WhoAmI, 0)?.is_success(),
+                "the next instance"
+            );
+            Ok(Some("told once, denied twice".into()))
+        },
+    )
+    .bound(),
     Case::refusal(
         11016,
         "A grantee cancels the owner's command",
