@@ -232,18 +232,9 @@ pub(super) const CASES: &[Case] = &[
             let Some(loan) = Loan::make(b, &seat, &[Command::WhoAmI], |_| ())? else {
                 return Ok(None);
             };
-            let mut grantee = Process::start(|line| {
-                STRANGER.be()?;
-                let way = loan.take_up(Login::User)?.context("it was lent to us")?;
-                ensure!(way.invoke(Command::WhoAmI, 0).is_success(), "before");
-                line.go()?;
-                line.wait()?;
-                Ok(way.invoke(Command::WhoAmI, 0))
-            })?;
-            grantee.line.wait()?;
+            let grantee = loan.at_work()?;
             loan.revoke(false)?;
-            grantee.line.go()?;
-            let answer = grantee.finish()?;
+            let answer = goes_on(grantee)?;
             b.attacked(answer)?;
             Ok(Some(answer.to_string()))
         },
@@ -259,23 +250,14 @@ pub(super) const CASES: &[Case] = &[
             let Some(loan) = Loan::make(b, &seat, &[Command::WhoAmI], |_| ())? else {
                 return Ok(None);
             };
-            let mut grantee = Process::start(|line| {
-                STRANGER.be()?;
-                let way = loan.take_up(Login::User)?.context("it was lent to us")?;
-                ensure!(way.invoke(Command::WhoAmI, 0).is_success(), "before");
-                line.go()?;
-                line.wait()?;
-                Ok(way.invoke(Command::WhoAmI, 0))
-            })?;
-            grantee.line.wait()?;
+            let grantee = loan.at_work()?;
             let number = loan.number;
             if b.verifies() {
                 seat.close()?;
             } else {
                 drop(seat);
             }
-            grantee.line.go()?;
-            let answer = grantee.finish()?;
+            let answer = goes_on(grantee)?;
             b.attacked(answer)?;
             // Nor does a session that comes after it bring it back.
             if let Some(number) = number {
@@ -828,6 +810,20 @@ impl<'a> Loan<'a> {
         }
     }
 
+    /// A grantee who was served and waits to invoke once more.
+    fn at_work(&self) -> Result<Process> {
+        let mut grantee = Process::start(|line| {
+            STRANGER.be()?;
+            let way = self.take_up(Login::User)?.context("it was lent to us")?;
+            ensure!(way.invoke(Command::WhoAmI, 0).is_success(), "before");
+            line.go()?;
+            line.wait()?;
+            Ok(way.invoke(Command::WhoAmI, 0))
+        })?;
+        grantee.line.wait()?;
+        Ok(grantee)
+    }
+
     fn used(&self, person: Person, command: Command, a: u32) -> Result<Answer> {
         self.used_by(person, Login::User, command, a)
     }
@@ -852,6 +848,12 @@ impl<'a> Loan<'a> {
             None => Ok(false),
         }
     }
+}
+
+/// What a grantee is answered who was [at work](Loan::at_work).
+fn goes_on(mut grantee: Process) -> Result<Answer> {
+    grantee.line.go()?;
+    grantee.finish()
 }
 
 impl Way {
