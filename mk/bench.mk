@@ -23,8 +23,13 @@ $(B)/optee/crowd-%/.built: $(B)/src/optee-%/.stamp $(B)/optee/%/.built mk/bench.
 	@$(STEP) optee-crowd-$* sh -c '$(call optee-make,$(B)/src/optee-$*,$(@D),$(OPTEE_ARGS_$*) $(CROWD_ARGS),$(OPTEE_BINARIES:%=$(@D)/%))'
 	@touch $@
 
+# A core without asserts.
+$(B)/optee/nodebug/.built: $(B)/src/optee-bound/.stamp $(GLUE_LIB) $(GLUE_HEADER) mk/optee.mk mk/bench.mk
+	@$(STEP) optee-nodebug sh -c '$(call optee-make,$(B)/src/optee-bound,$(@D),$(OPTEE_ARGS_bound) CFG_TEE_CORE_DEBUG=n,$(OPTEE_BINARIES:%=$(@D)/%))'
+	@touch $@
+
 .PHONY: bench bench-files bench-update check-bench
-bench-files: boot-files $(addprefix $(BENCH)/,.program .ta .plugin) $(B)/bench-report $(VARIANTS:%=$(B)/boot/flash-crowd-%.bin) \
+bench-files: boot-files $(addprefix $(BENCH)/,.program .ta .plugin) $(B)/bench-report $(patsubst %,$(B)/boot/flash-%.bin,$(VARIANTS:%=crowd-%) nodebug) \
 		$(B)/optee/plain/.built
 
 # Five boots must say the same; one is enough to see a rise.

@@ -456,6 +456,11 @@ pub(crate) fn bench(bench: &Bench) -> Result<u8> {
         let crowd = &["--crowd", "10000"];
         bench.count(first, &format!("bench-{core}"), stack, &core, crowd)?;
     }
+    let lending = emptied(first.join("lend"))?;
+    for core in ["bound", "nodebug"] {
+        let step = format!("bench-lend-{core}");
+        bench.count(&lending, &step, "bound", core, &["--lend"])?;
+    }
     let made_with = format!(
         "rustc {}, gcc {}, Linux {}",
         said(Command::new("rustc").arg("--version"))?

@@ -7,11 +7,16 @@ mod teec;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use client_binding_proto::STATS;
+use client_binding_abi::{self as abi, delegation, pta::pair};
+use client_binding_client::identity::Principal;
 use client_binding_proto::bench::{Command, UUID};
 use client_binding_proto::calls::Call;
-use client_binding_raw::Answer;
+use client_binding_proto::{Param as ParamKind, STATS};
+use client_binding_raw::lend::Lender;
+use client_binding_raw::pta::with_types;
+use client_binding_raw::{Answer, Login, Tee};
 use client_binding_test::kit::people::{OWNER, STRANGER, let_person};
+use delegation::{FOREVER, Request, UNLIMITED};
 use teec::Session;
 
 /// Makes the calls that are counted
@@ -40,6 +45,9 @@ struct Args {
     /// Count nothing but invokes while so many other sessions are open
     #[arg(long, value_name = "SESSIONS")]
     crowd: Option<u32>,
+    /// Count nothing but an invoke by the owner, the same by a grantee, lending and taking back
+    #[arg(long)]
+    lend: bool,
 }
 
 /// How often.
@@ -64,6 +72,9 @@ fn main() -> Result<()> {
         return crowd(sessions, rounds);
     }
     OWNER.act()?;
+    if args.lend {
+        return lend(rounds);
+    }
     bench(&args, rounds, loads)
 }
 
@@ -86,6 +97,44 @@ fn crowd(sessions: u32, rounds: Rounds) -> Result<()> {
     let (tee, none) = (teec::Context::new()?, Command::Nothing);
     let mut session = open(&tee, none)?;
     rounds.each(|| invoke(&mut session, Call::Crowd, none, Answer::is_success))
+}
+
+/// The owner lends a command to itself, so that both are attested by the same instructions of the driver.
+fn lend(rounds: Rounds) -> Result<()> {
+    let (tee, none) = (teec::Context::new()?, Command::Nothing);
+    let mut owner = open(&tee, none)?;
+    let allowed = owner.invoke(Command::Allow);
+    ensure!(allowed.is_success(), "the TA allows nothing: {allowed}");
+
+    let managing = Tee::connect()?;
+    let lender = Lender::open(&managing, Login::User)?;
+    let uuid = Principal::User(OWNER.uid).uuid();
+    let request = Request {
+        session: owner.number(),
+        login: abi::Login::USER.0,
+        grantee: abi::ClientUuid::from_octets(uuid.into_bytes()),
+        uses: UNLIMITED,
+        lifetime: FOREVER,
+        count: 1,
+        ..Request::default()
+    };
+    let mut grantee = tee.take_up(lender.lend(&request)??)?;
+    let accepted = Answer::is_success;
+    rounds.each(|| invoke(&mut owner, Call::Invoke0, none, accepted))?;
+    rounds.each(|| invoke(&mut grantee, Call::Grantee0, none, accepted))?;
+
+    let room = managing.allocate(Request::SIZE)?;
+    room.write(0, &request.to_octets());
+    let mut params = with_types(delegation::Command::Lend.param_types());
+    params[0] = room.param(ParamKind::MemIn);
+    rounds.each(|| {
+        let lent = marks::around(Call::Lend, || {
+            lender.invoke(delegation::Command::Lend, params)
+        });
+        let [_, (low, high), ..] = lent.values()?;
+        marks::around(Call::Revoke, || lender.revoke(pair(low, high), false))?;
+        Ok(())
+    })
 }
 
 fn bench(args: &Args, rounds: Rounds, loads: Rounds) -> Result<()> {

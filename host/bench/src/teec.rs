@@ -5,8 +5,10 @@
 #![expect(unsafe_code, reason = "libteec is C")]
 
 use anyhow::{Result, ensure};
-use client_binding_proto::TaUuid;
+use client_binding_abi::delegation::GRANT_PARAM_TYPES;
+use client_binding_abi::pta::unpair;
 use client_binding_proto::bench::Command;
+use client_binding_proto::{GRANT, TaUuid};
 use client_binding_raw::Answer;
 use optee_teec::raw::{
     TEEC_CloseSession, TEEC_Context, TEEC_Context__Imp, TEEC_InitializeContext, TEEC_InvokeCommand,
@@ -35,6 +37,20 @@ impl Context {
 
     /// Opens a session as the effective user, with the parameters of that command.
     pub(crate) fn open(&self, ta: TaUuid, command: Command) -> Result<Session, Answer> {
+        self.open_with(ta, operation(command, ptr::null_mut()))
+    }
+
+    /// Opens a session for what was lent.
+    pub(crate) fn take_up(&self, number: u64) -> Result<Session, Answer> {
+        let (a, b) = unpair(number);
+        let mut operation = operation(Command::Nothing, ptr::null_mut());
+        operation.paramTypes = GRANT_PARAM_TYPES;
+        operation.params[0].value = TEEC_Value { a, b };
+        self.open_with(GRANT, operation)
+    }
+
+    /// An operation of values.
+    fn open_with(&self, ta: TaUuid, mut operation: TEEC_Operation) -> Result<Session, Answer> {
         let ta = Uuid::from_bytes(ta.octets);
         let (time_low, time_mid, time_hi_and_version, clock_seq_and_node) = ta.as_fields();
         let ta = TEEC_UUID {
@@ -48,7 +64,6 @@ impl Context {
             session_id: 0,
         };
         let mut session = TEEC_Session { imp };
-        let mut operation = operation(command, ptr::null_mut());
         let (user, mut origin) = (TEEC_LOGIN_USER, 0);
         // SAFETY: the context was initialized and is LASTING; a user's login has no data;
         // values point to nothing, and everything else is in this frame.
@@ -74,6 +89,11 @@ impl Context {
 pub(crate) struct Session(TEEC_Session);
 
 impl Session {
+    /// Its number.
+    pub(crate) fn number(&self) -> u32 {
+        self.0.imp.session_id
+    }
+
     /// Invokes a command, from wherever with the same instructions.
     #[inline(never)]
     pub(crate) fn invoke(&mut self, command: Command) -> Answer {

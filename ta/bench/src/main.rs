@@ -6,6 +6,7 @@
 #![expect(missing_docs, reason = "what the attributes make is public and bare")]
 #![expect(unsafe_code, reason = "the entry points are C's, and so is the header")]
 
+use client_binding_proto::bench::Command;
 // For its panic handler.
 use client_binding_ta_kit as _;
 use optee_utee::{ParametersAny, Result};
@@ -28,7 +29,10 @@ fn close() {}
 fn destroy() {}
 
 #[ta_invoke_command]
-fn invoke(_number: u32, _params: &mut ParametersAny) -> Result<()> {
+fn invoke(number: u32, _params: &mut ParametersAny) -> Result<()> {
+    if number == Command::Allow.number() {
+        client_binding_clients::delegable(&[Command::Nothing.number()])?;
+    }
     Ok(())
 }
 

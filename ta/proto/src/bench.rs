@@ -12,4 +12,6 @@ commands! {
     Nothing = 0 [None, None, None, None],
     /// Nothing with four parameters.
     NothingOfFour = 1 [ValueIn, ValueIn, ValueOut, ValueOut],
+    /// Allows [`Command::Nothing`] to be lent.
+    Allow = 2 [None, None, None, None],
 }

@@ -99,6 +99,12 @@ calls! {
     Load4 "load-4" "open, TA not loaded, 4 parameters",
     /// The close of the only session, after which the TA is unloaded.
     Unload "unload" "close, TA unloaded",
+    /// An empty command of what was lent, by the grantee.
+    Grantee0 "grantee-0" "a grantee's invoke",
+    /// Lending it.
+    Lend "lend" "lend",
+    /// Taking it back.
+    Revoke "revoke" "take back",
 }
 
 impl Call {
@@ -106,6 +112,11 @@ impl Call {
     /// the random place that the TA got and on what the heap looks like.
     pub const fn repeats(self) -> bool {
         !matches!(self, Self::Load0 | Self::Load4 | Self::Unload)
+    }
+
+    /// Whether it is about what is lent: counted in boots of its own.
+    pub const fn is_of_lending(self) -> bool {
+        matches!(self, Self::Grantee0 | Self::Lend | Self::Revoke)
     }
 
     /// The call of that name.

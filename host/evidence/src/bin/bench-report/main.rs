@@ -43,7 +43,7 @@ struct Args {
     build: PathBuf,
     /// Folders of one boot of each system: stock.counts, stock.symbols, bound.counts,
     /// bound.symbols; the first has the same of the cores with many sessions, crowd-stock
-    /// and crowd-bound
+    /// and crowd-bound; and lend, a folder with those of two more boots, bound and nodebug
     #[arg(required = true)]
     boots: Vec<PathBuf>,
 }
@@ -100,6 +100,10 @@ fn report(args: &Args) -> Result<bool> {
     }
     println!("{}\n", added_by_layer(&stock, &bound));
     println!("{}\n", added_by_symbol(&stock, &bound));
+    let lending = [("bound", ""), ("nodebug", "nodebug-")];
+    let lending = lending.map(|(core, prefix)| Ok((prefix, lending_on(args, core)?)));
+    let lending = lending.into_iter().collect::<Result<Vec<_>>>()?;
+    println!("{}\n", lending_table(&lending));
     let size = |name: &str| -> Result<i64> {
         let file = args.build.join("optee").join(name).join("core/tee.bin");
         let size = file
@@ -116,7 +120,10 @@ fn report(args: &Args) -> Result<bool> {
     for (name, system) in [("stock", &stock), ("bound", &bound)] {
         complaints.extend(unequal(name, system));
     }
-    let measured = Standing::new(&stock.counts, &bound.counts, size, &args.made_with);
+    let mut measured = Standing::new(&stock.counts, &bound.counts, size, &args.made_with);
+    for (prefix, counts) in &lending {
+        measured.add_lending(prefix, counts);
+    }
     if args.update {
         measured.write(&args.standing)?;
     } else {
@@ -134,10 +141,23 @@ fn report(args: &Args) -> Result<bool> {
     Ok(complaints.is_empty())
 }
 
+/// What the owner's own invoke takes on that core, and what has to do with lending.
+fn lending_on(args: &Args, core: &str) -> Result<BTreeMap<Call, Counts>> {
+    let (_, counts) = boot(args, &args.boots[0].join("lend"), core)?;
+    for call in LENDING {
+        let counted = counts.contains_key(&call);
+        ensure!(counted, "{} was not counted on {core}", call.name());
+    }
+    Ok(counts)
+}
+
+/// The calls of such a boot.
+const LENDING: [Call; 4] = [Call::Invoke0, Call::Grantee0, Call::Lend, Call::Revoke];
+
 /// Whether each boot says the same of what repeats.
 fn unequal(name: &str, system: &System) -> Vec<String> {
     let mut complaints = Vec::new();
-    for call in Call::ALL {
+    for call in Call::ALL.iter().filter(|call| !call.is_of_lending()) {
         // There is one boot with a crowd.
         let boots = if *call == Call::Crowd {
             1
@@ -209,6 +229,24 @@ fn totals(stock: &System, bound: &System) -> Table {
             format!("{:+.2}", added as f64 * 100.0 / a.number as f64),
         ]);
     }
+    table
+}
+
+/// A row for each call that has to do with lending, and what a grantee's takes more than the owner's.
+fn lending_table(lending: &[(&str, BTreeMap<Call, Counts>)]) -> Table {
+    let mut table = table(["instructions, with delegation", "asserts", "no asserts"]);
+    let mut row = |title: &str, number: &dyn Fn(&BTreeMap<Call, Counts>) -> String| {
+        let numbers = lending.iter().map(|(_, counts)| number(counts));
+        table.add_row(std::iter::once(title.to_owned()).chain(numbers));
+    };
+    for call in LENDING {
+        row(call.title(), &|counts| counts[&call].total().to_string());
+    }
+    row("a grantee's more than the owner's", &|counts| {
+        let [own, lent] = [Call::Invoke0, Call::Grantee0].map(|call| counts[&call].total() as i64);
+        let percent = (lent - own) as f64 * 100.0 / own as f64;
+        format!("{}, {percent:.2} %", lent - own)
+    });
     table
 }
 
