@@ -63,16 +63,20 @@ pub enum Command {
     ///
     /// 0: `MEMREF_INPUT`, up to [`MAX_COMMANDS`] numbers.
     Allow = 4,
+    /// From a TA: lets its instance go. When nobody has a session with it, and it has none with other TAs, it is nobody's: whoever opens
+    /// it next owns it, and finds what the TA left in it.
+    Disown = 5,
 }
 
 impl Command {
     /// All commands.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Lend,
         Self::Revoke,
         Self::List,
         Self::Version,
         Self::Allow,
+        Self::Disown,
     ];
 
     /// The command with this number.
@@ -83,6 +87,7 @@ impl Command {
             2 => Some(Self::List),
             3 => Some(Self::Version),
             4 => Some(Self::Allow),
+            5 => Some(Self::Disown),
             _ => None,
         }
     }
@@ -95,6 +100,7 @@ impl Command {
             Self::List => param_types([MEMREF_OUTPUT, NONE, NONE, NONE]),
             Self::Version => param_types([VALUE_OUTPUT, NONE, NONE, NONE]),
             Self::Allow => param_types([MEMREF_INPUT, NONE, NONE, NONE]),
+            Self::Disown => param_types([NONE; 4]),
         }
     }
 }
@@ -361,7 +367,7 @@ mod tests {
             assert_eq!(command, known);
             assert_eq!(command.map(|c| c as u32), known.map(|_| n));
         }
-        let types = [0x0025, 0x0031, 0x0006, 0x0002, 0x0005];
+        let types = [0x0025, 0x0031, 0x0006, 0x0002, 0x0005, 0x0000];
         assert_eq!(Command::ALL.map(Command::param_types), types);
         assert_eq!(GRANT_PARAM_TYPES, 0x0001);
     }

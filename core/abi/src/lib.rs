@@ -247,6 +247,8 @@ impl TeeResult {
     pub const ACCESS_CONFLICT: Self = Self(0xffff_0003);
     /// `TEE_ERROR_BAD_PARAMETERS`
     pub const BAD_PARAMETERS: Self = Self(0xffff_0006);
+    /// `TEE_ERROR_BAD_STATE`
+    pub const BAD_STATE: Self = Self(0xffff_0007);
     /// `TEE_ERROR_NOT_SUPPORTED`
     pub const NOT_SUPPORTED: Self = Self(0xffff_000a);
     /// `TEE_ERROR_BUSY`

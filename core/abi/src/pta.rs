@@ -14,7 +14,7 @@ pub const UUID: [u8; 16] = [
 ];
 
 /// Version of commands, records and the numbers in them. An OP-TEE that does not know [`Command::Version`] has none.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 pub(crate) const NONE: u32 = 0;
 pub(crate) const VALUE_INPUT: u32 = 1;
@@ -123,7 +123,7 @@ pub struct Instance {
     pub owner: ClientUuid,
     /// Login method to that UUID.
     pub login: Login,
-    /// Whether there is an owner: [`FREE`](Self::FREE) or [`OWNED`](Self::OWNED).
+    /// Whether there is an owner: [`FREE`](Self::FREE), [`OWNED`](Self::OWNED) or [`DISOWNED`](Self::DISOWNED).
     pub ownership: u32,
     /// Why it is bound, 0 if it is not: the number of a `Binding` of the policy.
     pub binding: u32,
@@ -143,6 +143,8 @@ impl Instance {
     pub const FREE: u32 = 0;
     /// An open has succeeded. 1 was: the first one is under way.
     pub const OWNED: u32 = 2;
+    /// The TA has let it go: the owner's for as long as there are sessions, then whose the next open is.
+    pub const DISOWNED: u32 = 3;
 
     /// A user TA, not a pseudo TA.
     pub const USER_TA: u32 = 1;
@@ -206,11 +208,13 @@ pub struct Denial {
     pub claim: Login,
     /// Login method of the session's client, or of the instance's owner for an open; PUBLIC where there is none.
     pub owner: Login,
+    /// The number of the grant that was used, whether there is such a grant or not; 0 if none was.
+    pub grant: u64,
 }
 
 impl Denial {
     /// Size of the record.
-    pub const SIZE: usize = 64;
+    pub const SIZE: usize = 72;
 
     /// As it goes over the wire.
     pub fn to_octets(&self) -> [u8; Self::SIZE] {
@@ -223,12 +227,13 @@ impl Denial {
             self.ta.0[1],
             pair(self.operation, self.refusal),
             pair(self.claim.0, self.owner.0),
+            self.grant,
         ])
     }
 
     /// As it came over the wire.
     pub fn from_octets(octets: &[u8; Self::SIZE]) -> Self {
-        let [first, last, first_time, last_time, ta0, ta1, a, b] = from_octets(octets);
+        let [first, last, first_time, last_time, ta0, ta1, a, b, grant] = from_octets(octets);
         let [(operation, refusal), (claim, owner)] = [a, b].map(unpair);
         Self {
             first,
@@ -240,6 +245,7 @@ impl Denial {
             refusal,
             claim: Login(claim),
             owner: Login(owner),
+            grant,
         }
     }
 }
@@ -333,6 +339,7 @@ mod tests {
             refusal: u32_at(&octets, 52),
             claim: Login(u32_at(&octets, 56)),
             owner: Login(u32_at(&octets, 60)),
+            grant: u64_at(&octets, 64),
         };
         assert_eq!(denial, expected);
         assert_eq!(denial.to_octets(), octets);
@@ -367,7 +374,10 @@ mod tests {
 
     #[test]
     fn what_is_said_of_an_instance_keeps_its_number() {
-        assert_eq!([Instance::FREE, Instance::OWNED], [0, 2]);
+        assert_eq!(
+            [Instance::FREE, Instance::OWNED, Instance::DISOWNED],
+            [0, 2, 3]
+        );
         let bits = [Instance::USER_TA, Instance::PANICKED, Instance::LOADING];
         assert_eq!(bits, [1, 2, 4]);
     }

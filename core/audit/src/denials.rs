@@ -18,6 +18,8 @@ pub struct Refused {
     pub claim: Login,
     /// Login method of the owner.
     pub owner: Login,
+    /// Number of the grant, 0 if none was used.
+    pub grant: u64,
 }
 
 /// What was refused since boot: numbers of all of it, the last `N` that differ from the one before them.
@@ -65,6 +67,7 @@ impl<const N: usize> Denials<N> {
             refusal,
             claim,
             owner,
+            grant,
         } = *refused;
         let Counters {
             refusals,
@@ -87,6 +90,7 @@ impl<const N: usize> Denials<N> {
             refusal,
             claim,
             owner,
+            grant,
         };
         let newest = &mut self.entries[place::<N>(self.made.wrapping_sub(1))];
         if self.made > 0 && alike(newest, &denial) {
@@ -128,12 +132,13 @@ const NONE: Denial = Denial {
     refusal: 0,
     claim: Login::PUBLIC,
     owner: Login::PUBLIC,
+    grant: 0,
 };
 
 /// Whether they differ in nothing but when they were.
 fn alike(a: &Denial, b: &Denial) -> bool {
     (a.ta, a.operation, a.refusal) == (b.ta, b.operation, b.refusal)
-        && (a.claim, a.owner) == (b.claim, b.owner)
+        && (a.claim, a.owner, a.grant) == (b.claim, b.owner, b.grant)
 }
 
 /// How far somebody has read.
@@ -178,6 +183,7 @@ mod tests {
         refusal: Refusal::NotTheClient as u32,
         claim: Login::USER,
         owner: Login::GROUP,
+        grant: 0,
     };
 
     fn read<const N: usize>(denials: &Denials<N>, known: u64) -> (Vec<Denial>, u64) {
@@ -206,6 +212,7 @@ mod tests {
             refusal: 0,
             claim: Login::PUBLIC,
             owner: Login::PUBLIC,
+            grant: 0,
         });
         assert_eq!(read(&denials, 0).0.len(), 1);
     }
@@ -226,6 +233,7 @@ mod tests {
             refusal: 2,
             claim: Login::USER,
             owner: Login::GROUP,
+            grant: 0,
         };
         for known in [0, 1] {
             assert_eq!(read(&denials, known), (Vec::from([expected]), 0));
@@ -254,6 +262,10 @@ mod tests {
             },
             Refused {
                 owner: Login::USER,
+                ..REFUSED
+            },
+            Refused {
+                grant: 7,
                 ..REFUSED
             },
         ];
@@ -334,7 +346,7 @@ mod tests {
                     for number in entry.first..=entry.last {
                         let (then, _) = &history[number as usize - 1];
                         let same = Refused { time: then.time, ta: entry.ta, operation: entry.operation,
-                            refusal: entry.refusal, claim: entry.claim, owner: entry.owner };
+                            refusal: entry.refusal, claim: entry.claim, owner: entry.owner, grant: entry.grant };
                         prop_assert_eq!(*then, same);
                     }
                     prop_assert_eq!(entry.first_time, history[entry.first as usize - 1].0.time);

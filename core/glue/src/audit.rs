@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What was refused, for the log and for `client_binding.pta`. C keeps the records of it, and a spinlock for them.
 
-use super::{Event, TeeUuid};
+use super::{Event, TeeUuid, CLIENT_BINDING_USE_GRANT};
 use client_binding_audit::{Counted, RefusalLog, Refused};
 use client_binding_policy::abi::pta::KEPT;
 use client_binding_policy::abi::{ClientUuid, Login};
@@ -10,7 +10,7 @@ use client_binding_policy::abi::{ClientUuid, Login};
 pub type Denials = client_binding_audit::Denials<KEPT>;
 
 /// Size of the refusals that are kept, asserted on both sides. They are aligned as a `uint64_t`.
-pub const CLIENT_BINDING_DENIALS_SIZE: usize = 4272;
+pub const CLIENT_BINDING_DENIALS_SIZE: usize = 4784;
 
 const _: () = {
     assert!(size_of::<Denials>() == CLIENT_BINDING_DENIALS_SIZE);
@@ -45,6 +45,7 @@ pub extern "C" fn client_binding_log_count(
 #[no_mangle]
 pub extern "C" fn client_binding_denials_record(denials: &mut Denials, event: &Event, time: u64) {
     let TeeUuid(ta) = event.ta;
+    let ClientUuid([grant, _]) = event.claim.uuid;
     denials.record(&Refused {
         time,
         ta: ClientUuid::from_tee_uuid(ta),
@@ -52,5 +53,9 @@ pub extern "C" fn client_binding_denials_record(denials: &mut Denials, event: &E
         refusal: event.verdict,
         claim: Login(event.claim.login as u32),
         owner: Login(event.number),
+        grant: match event.happened {
+            CLIENT_BINDING_USE_GRANT => grant,
+            _ => 0,
+        },
     });
 }

@@ -2,13 +2,13 @@
 //! What is lent. C keeps the table and what each session's TA allows, under `tee_ta_mutex` like all records.
 
 use super::pta::Records;
-use super::{Event, TeeUuid, CLIENT_BINDING_GO};
+use super::{Event, TeeUuid, CLIENT_BINDING_GO, CLIENT_BINDING_USE_GRANT};
 use client_binding_policy::abi::delegation::{
     Command, Listed, Request, GRANT_PARAM_TYPES, MAX_COMMANDS, VERSION,
 };
 use client_binding_policy::abi::{ClientUuid, TeeResult};
 use client_binding_policy::{
-    Commands, Grant, Grants, Lending, Limits, NotLent, Session, Target, Terms,
+    Commands, Grant, Grants, Instance, Lending, Limits, NotLent, Session, Target, Terms,
 };
 
 /// Command of `client_binding.lend` that is answered by [`client_binding_lend`].
@@ -21,6 +21,8 @@ pub const CLIENT_BINDING_LIST: u32 = 2;
 pub const CLIENT_BINDING_LEND_VERSION: u32 = 3;
 /// Command of a TA that is answered by [`client_binding_allow`].
 pub const CLIENT_BINDING_ALLOW: u32 = 4;
+/// Command of a TA that is answered by [`client_binding_disown`].
+pub const CLIENT_BINDING_DISOWN: u32 = 5;
 /// The version of what `client_binding.lend` says.
 pub const CLIENT_BINDING_LEND_ABI: u32 = 1;
 /// Size of what it is sent to lend something.
@@ -51,6 +53,7 @@ const _: () = {
     assert!(CLIENT_BINDING_LIST == Command::List as u32);
     assert!(CLIENT_BINDING_LEND_VERSION == Command::Version as u32);
     assert!(CLIENT_BINDING_ALLOW == Command::Allow as u32);
+    assert!(CLIENT_BINDING_DISOWN == Command::Disown as u32);
     assert!(CLIENT_BINDING_LEND_ABI == VERSION);
     assert!(CLIENT_BINDING_REQUEST_SIZE == Request::SIZE);
     assert!(CLIENT_BINDING_ALLOW_SIZE == MAX_COMMANDS * size_of::<u32>());
@@ -169,6 +172,9 @@ pub extern "C" fn client_binding_use_grant(
     };
     event.verdict = verdict.map_or_else(|refusal| refusal as u32, |()| CLIENT_BINDING_GO);
     if verdict.is_err() {
+        event.happened = CLIENT_BINDING_USE_GRANT;
+        // Of the claim only the login method is told (B16).
+        event.claim.uuid = ClientUuid([used.number, 0]);
         event.claim.login = who.client().login.0.into();
         event.number = session.client().login.0;
     }
@@ -211,7 +217,7 @@ pub extern "C" fn client_binding_lend_check(command: u32, param_types: u32, by_t
     let result = match Command::from_number(command) {
         None => TeeResult::NOT_SUPPORTED,
         Some(command) if command.param_types() != param_types => TeeResult::BAD_PARAMETERS,
-        Some(Command::Allow) if !by_ta => TeeResult::ACCESS_DENIED,
+        Some(Command::Allow | Command::Disown) if !by_ta => TeeResult::ACCESS_DENIED,
         // It would be written to a buffer of the TA's, which the core must not do without a detour.
         Some(Command::List) if by_ta => TeeResult::ACCESS_DENIED,
         Some(_) => TeeResult::SUCCESS,
@@ -339,4 +345,26 @@ pub extern "C" fn client_binding_allow(
         }
         None => TeeResult::BAD_PARAMETERS.0,
     }
+}
+
+/// The TA lets its instance go.
+///
+/// # Safety
+/// With `tee_ta_mutex` held.
+#[no_mangle]
+pub extern "C" fn client_binding_disown(instance: &mut Instance) -> u32 {
+    let result = match instance.disown() {
+        true => TeeResult::SUCCESS,
+        false => TeeResult::BAD_STATE,
+    };
+    result.0
+}
+
+/// Nobody has a session with the instance, nor has it one with others: if it was let go it is nobody's.
+///
+/// # Safety
+/// With `tee_ta_mutex` held.
+#[no_mangle]
+pub extern "C" fn client_binding_instance_unused(instance: &mut Instance) {
+    instance.unused();
 }

@@ -39,6 +39,8 @@ pub const CLIENT_BINDING_ACCEPTED: u32 = 4;
 pub const CLIENT_BINDING_USE: u32 = 5;
 /// Event: the normal world uses the session, with a claim.
 pub const CLIENT_BINDING_CLAIMED_USE: u32 = 6;
+/// Event: a grant is used, which [`client_binding_use_grant`](grants::client_binding_use_grant) decides and writes down here.
+pub const CLIENT_BINDING_USE_GRANT: u32 = 7;
 
 /// Verdict: go on.
 pub const CLIENT_BINDING_GO: u32 = 0;

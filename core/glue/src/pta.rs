@@ -19,7 +19,7 @@ pub const CLIENT_BINDING_PTA_COUNTERS: u32 = 2;
 /// Command that is answered with [`CLIENT_BINDING_PTA_ABI`].
 pub const CLIENT_BINDING_PTA_VERSION: u32 = 3;
 /// The version of what the PTA says.
-pub const CLIENT_BINDING_PTA_ABI: u32 = 1;
+pub const CLIENT_BINDING_PTA_ABI: u32 = 2;
 /// State of a context: a user TA.
 pub const CLIENT_BINDING_PTA_USER_TA: u32 = 1;
 /// State of a context: it has panicked.

@@ -38,7 +38,7 @@ pub enum Opening {
 /// The owner of one TA instance context.
 ///
 /// Zeroed memory is an instance without owner. There is one from the first open that
-/// the TA accepts (B6) until the context is destroyed (B5), panicked or not (B18).
+/// the TA accepts (B6) until the context is destroyed, panicked or not (B18), or the TA has let it go and nobody uses it (B5).
 /// Opens under way leave no trace here, so they exclude nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
@@ -47,6 +47,10 @@ pub struct Instance {
     login: Login,
     owned: u32,
 }
+
+const FREE: u32 = 0;
+const OWNED: u32 = 1;
+const DISOWNED: u32 = 2;
 
 impl Default for Instance {
     fn default() -> Self {
@@ -60,14 +64,14 @@ impl Instance {
         Self {
             uuid: ClientUuid::NIL,
             login: Login::PUBLIC,
-            owned: 0,
+            owned: FREE,
         }
     }
 
     /// The owner, once the TA has accepted an open.
     pub const fn owner(&self) -> Option<Identity> {
         match self.owned {
-            0 => None,
+            FREE => None,
             _ => Some(self.identity()),
         }
     }
@@ -80,7 +84,8 @@ impl Instance {
     /// Whether there is an owner, as `client_binding.pta` tells it, and who it is.
     pub const fn ownership(&self) -> (u32, Identity) {
         let number = match self.owned {
-            0 => pta::Instance::FREE,
+            FREE => pta::Instance::FREE,
+            DISOWNED => pta::Instance::DISOWNED,
             _ => pta::Instance::OWNED,
         };
         (number, self.identity())
@@ -125,10 +130,25 @@ impl Instance {
             *self = Self {
                 uuid,
                 login,
-                owned: 1,
+                owned: OWNED,
             };
         }
         Ok(())
+    }
+
+    /// The TA wants it to be somebody else's, once nobody uses it (B5). False if it is nobody's.
+    pub fn disown(&mut self) -> bool {
+        if self.owned != FREE {
+            self.owned = DISOWNED;
+        }
+        self.owned != FREE
+    }
+
+    /// Nobody has a session with it, nor has it one with others.
+    pub fn unused(&mut self) {
+        if self.owned == DISOWNED {
+            *self = Self::new();
+        }
     }
 }
 
@@ -271,6 +291,33 @@ mod tests {
             let before = instance;
             let late = instance.opened(&b, binding);
             assert_eq!((late, instance), (Err(Refusal::NotTheOwner), before));
+        }
+    }
+
+    /// Its sessions are as before as long as there are any; then whoever comes next owns it.
+    #[test]
+    fn what_was_disowned_is_whose_the_next_open_is() {
+        let [a, b] = [1, 2].map(|n| session(Login::USER, n));
+        let mut nobodys = Instance::new();
+        assert!(!nobodys.disown());
+        nobodys.unused();
+        assert_eq!(nobodys, Instance::new());
+        for next in [a, b] {
+            let mut instance = owned_by(&a, Binding::ByHeader);
+            instance.unused();
+            assert_eq!(instance, owned_by(&a, Binding::ByHeader));
+            for _ in 0..2 {
+                assert!(instance.disown());
+                assert_eq!(instance.ownership(), (pta::Instance::DISOWNED, a.client()));
+                assert_eq!(instance.login(), Login::USER);
+                let verdicts = [a, b].map(|s| instance.check_open(&s, Binding::ByHeader));
+                assert_eq!(verdicts, [Ok(Opening::Go), Err(Refusal::NotTheOwner)]);
+                assert_eq!(instance.opened(&a, Binding::ByHeader), Ok(()));
+            }
+            instance.unused();
+            assert_eq!(instance, Instance::new());
+            assert_eq!(instance.opened(&next, Binding::ByHeader), Ok(()));
+            assert_eq!(instance, owned_by(&next, Binding::ByHeader));
         }
     }
 

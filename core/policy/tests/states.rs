@@ -30,6 +30,8 @@ struct System {
     attests: &'static [bool],
     /// How many sessions a client may have.
     quota: Option<u32>,
+    /// The TAs may disown their instances.
+    disowns: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +52,8 @@ struct Context {
     first: Option<Identity>,
     /// The same of the context that was there before.
     before: Option<Identity>,
+    /// The TA has let it go since.
+    disowned: bool,
 }
 
 /// Somebody who has opened a session, or is about to.
@@ -87,6 +91,8 @@ enum Action {
     /// The TA's answer to an open.
     Answer(usize, bool),
     Panic(usize),
+    /// By the TA, while it is in an open or a command.
+    Disown(usize),
     Close {
         session: usize,
         process: usize,
@@ -230,6 +236,7 @@ impl Model for System {
         }
         for instance in 0..2 {
             actions.push(Action::Panic(instance));
+            actions.extend(self.disowns.then_some(Action::Disown(instance)));
             actions.push(Action::Reload(instance));
         }
     }
@@ -247,6 +254,13 @@ impl Model for System {
                 let allowed = |limit| state.check_quota(identity, limit).is_ok();
                 if !self.quota.is_none_or(allowed) {
                     return None;
+                }
+                if state.on(instance).next().is_none() {
+                    let context = &mut state.contexts[instance];
+                    context.record.unused();
+                    if std::mem::take(&mut context.disowned) {
+                        context.first = None;
+                    }
                 }
                 let client = Client {
                     record: record(identity, attested),
@@ -283,6 +297,16 @@ impl Model for System {
                     state.answer(client, false, self.bindings[instance]);
                 }
                 state.contexts[instance].panicked = true;
+            }
+            Action::Disown(instance) => {
+                let context = &state.contexts[instance];
+                if context.panicked || state.on(instance).all(|c| c.phase == Phase::Waiting) {
+                    return None;
+                }
+                let owned = context.first.is_some() && self.bindings[instance] != Binding::Unbound;
+                let context = &mut state.contexts[instance];
+                assert_eq!(context.record.disown(), owned);
+                context.disowned = owned;
             }
             Action::Close {
                 session,
@@ -592,6 +616,7 @@ const BOUND: System = System {
     sessions: 3,
     attests: &[true],
     quota: None,
+    disowns: false,
 };
 
 #[test]
@@ -613,6 +638,7 @@ fn two_that_several_are_in_at_once() {
         bindings: [Binding::ByHeader, Binding::ByImage],
         concurrent: true,
         sessions: 2,
+        disowns: true,
         ..BOUND
     });
 }
@@ -623,6 +649,7 @@ fn one_bound_one_not_under_drivers_of_both_kinds() {
         bindings: [Binding::ByHeader, Binding::Unbound],
         sessions: 2,
         attests: &[false, true],
+        disowns: true,
         ..BOUND
     });
 }

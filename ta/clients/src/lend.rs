@@ -132,6 +132,12 @@ pub fn revoke(number: u64) -> Result<bool> {
     Ok(running.is_some_and(|(running, _)| running != 0))
 }
 
+/// Lets the instance go: when nobody has a session with it any more, and it has none with other TAs, whoever opens it next owns it. They
+/// find what is left in it, so wipe first what is not theirs. An instance that nobody owns is `BadState`.
+pub fn disown() -> Result<()> {
+    session()?.invoke_command(Command::Disown as u32, &mut TeeParams::new())
+}
+
 fn session() -> Result<TaSession> {
     TaSessionBuilder::new(Uuid::from_bytes(LEND_UUID)).build()
 }

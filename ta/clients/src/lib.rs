@@ -41,7 +41,7 @@ mod tee;
 use client_binding_abi::Login;
 use const_sha1::{ConstSlice, sha1_from_const_slice};
 #[cfg(feature = "optee-utee")]
-pub use lend::{Grant, Invoker, Offer, delegable, invoker, revoke};
+pub use lend::{Grant, Invoker, Offer, delegable, disown, invoker, revoke};
 #[cfg(feature = "optee-utee")]
 pub use tee::{client, require};
 pub use uuid::{Uuid, uuid};

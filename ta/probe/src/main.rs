@@ -133,6 +133,7 @@ fn invoke(number: u32, params: &mut ParametersAny) -> Result<()> {
             let number = pair(number.get_a(), number.get_b());
             client_binding_clients::revoke(number).map(drop)
         }
+        Command::Disown => client_binding_clients::disown(),
         Command::Wait => kit::wait(params.0.as_value_input()?.get_a()),
         Command::Panic => panic!("the client asked for it"),
     }

@@ -149,6 +149,8 @@ commands! {
     /// As a client of the TA in the first two values: has it wait for ten seconds and cancelled after `a` milliseconds, when so
     /// much of a second is over that the two make more than a whole one. Answers with how many milliseconds that took, and the code.
     WaitInTime = 16 [ValueIn, ValueIn, ValueIn, ValueOut],
+    /// Lets the instance go.
+    Disown = 17 [None, None, None, None],
     /// Waits for `a` milliseconds unless cancelled.
     Wait = 0x7000 [ValueIn, None, None, None],
     /// Panics.

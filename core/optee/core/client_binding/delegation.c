@@ -316,6 +316,14 @@ bool client_binding_unlend(struct tee_ta_session *s)
 	return true;
 }
 
+void client_binding_find_unused(struct tee_ta_ctx *ctx)
+{
+	/* What the TA has open was opened for the owner */
+	if (!ctx->ref_count && is_user_ta_ctx(&ctx->ts_ctx) &&
+	    TAILQ_EMPTY(&to_user_ta_ctx(&ctx->ts_ctx)->open_sessions))
+		client_binding_instance_unused(&ctx->client_owner);
+}
+
 struct tee_ta_session *client_binding_invoker(struct tee_ta_session *s)
 {
 	if (s->delegation.loans && s->delegation.loans->grantee)

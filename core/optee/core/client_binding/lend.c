@@ -229,6 +229,18 @@ static TEE_Result allow(TEE_Param params[TEE_NUM_PARAMS])
 	return res;
 }
 
+static TEE_Result disown(void)
+{
+	struct tee_ta_ctx *ctx = to_ta_ctx(serving()->ts_sess.ctx);
+	TEE_Result res = TEE_SUCCESS;
+
+	mutex_lock(&tee_ta_mutex);
+	res = client_binding_disown(&ctx->client_owner);
+	mutex_unlock(&tee_ta_mutex);
+
+	return res;
+}
+
 static TEE_Result open_session(uint32_t types,
 			       TEE_Param params[TEE_NUM_PARAMS] __unused,
 			       void **ctx __unused)
@@ -259,6 +271,8 @@ static TEE_Result invoke_command(void *ctx __unused, uint32_t command,
 		return list(params);
 	case CLIENT_BINDING_ALLOW:
 		return allow(params);
+	case CLIENT_BINDING_DISOWN:
+		return disown();
 	default:
 		params[0].value.a = CLIENT_BINDING_LEND_ABI;
 		params[0].value.b = 0;

@@ -8,6 +8,7 @@ mod code;
 mod declared;
 mod delegation;
 mod demonstration;
+mod disown;
 mod faults;
 mod hostile;
 mod kernel;
@@ -213,6 +214,7 @@ pub(crate) fn choose(filters: &[String]) -> Vec<&'static Case> {
         operator::CASES,
         quota::CASES,
         delegation::CASES,
+        disown::CASES,
         demonstration::CASES,
         faults::LAST,
     ];

@@ -5,6 +5,7 @@
 use super::Case;
 use super::races::{dismiss, knock};
 use crate::bench::{Bench, Seat, died, flavour, visit};
+use crate::stats::Stats;
 use crate::world::{CLIENTS, OWNER, Process, STRANGER, let_person};
 use anyhow::{Context, Result, ensure};
 use client_binding_policy::abi;
@@ -297,6 +298,12 @@ pub(super) const CASES: &[Case] = &[
         &[12],
         ask_statistics,
     ),
+    Case::service(
+        8045,
+        "Statistics of a TA whose session's number is a pseudo TA's by then",
+        &[12],
+        ask_statistics_in_vain,
+    ),
 ];
 
 /// Stock stops at each of these. Nobody is served, but who has asked gets an answer.
@@ -443,6 +450,44 @@ fn ask_statistics(bench: &Bench) -> Result<Option<String>> {
     Ok(Some(format!("{times} times beside another")))
 }
 
+/// Stock stops: it jumps to NULL.
+fn ask_statistics_in_vain(bench: &Bench) -> Result<Option<String>> {
+    if !bench.stack.has_bound_core() {
+        return Ok(None);
+    }
+    let times = bench.rounds(200, 4000);
+    // Each of them is entered before what comes last, whose session has time to go.
+    let seats = [Kind::Shared, Kind::Private, Kind::Single, Kind::Private];
+    let seats = seats.map(|kind| Seat::owned(flavour(kind, false), Login::User));
+    let seats = seats.into_iter().collect::<Result<Vec<_>>>()?;
+    let stats = Stats::open()?;
+    let mut user = Process::start(|line| -> Result<u32> {
+        OWNER.be()?;
+        let tee = Tee::connect()?;
+        let ta = flavour(Kind::Private, false).uuid;
+        line.go()?;
+        let mut same = 0;
+        while !line.called()? {
+            let [its, pseudo] = [ta, STATS].map(|uuid| -> Result<u32> {
+                let session = tee.open(uuid, Login::User)?;
+                tee.close(session)?;
+                Ok(session.0)
+            });
+            same += u32::from(its? == pseudo?);
+        }
+        Ok(same)
+    })?;
+    user.line.wait()?;
+    for _ in 0..times {
+        stats.snapshot()?;
+    }
+    user.line.go()?;
+    let same: u32 = user.finish()?;
+    ensure!(same > 0, "no number came again");
+    seats.into_iter().try_for_each(Seat::close)?;
+    Ok(Some(format!("{times} times, {same} numbers came again")))
+}
+
 /// The TA opens another and invokes a command without parameters there.
 fn forward(seat: &Seat, other: &Flavour, command: Command) -> Result<Answer> {
     let mut params: Params = Command::Forward.shape().0.map(|kind| Param {
@@ -530,7 +575,7 @@ fn ask_through(seat: &Seat, other: &Flavour) -> Result<(Answer, u32)> {
     through(seat, Command::Ask, other.uuid)
 }
 
-fn hold_through(seat: &Seat, other: &Flavour) -> Result<()> {
+pub(super) fn hold_through(seat: &Seat, other: &Flavour) -> Result<()> {
     let (answer, _) = through(seat, Command::Hold, other.uuid)?;
     ensure!(answer.is_success(), "the TA does not get in: {answer}");
     Ok(())

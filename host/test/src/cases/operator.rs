@@ -492,6 +492,7 @@ fn are_told(pta: &Pta, before: Counters, expected: &[Refused]) -> Result<Option<
             refusal: refusal as u32,
             claim,
             owner,
+            grant: 0,
         };
         ensure!(
             *denial == is && denial.first_time >= time,

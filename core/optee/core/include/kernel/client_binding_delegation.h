@@ -80,6 +80,9 @@ TEE_Result client_binding_init_delegated(const TEE_UUID *uuid,
 void client_binding_wait(const struct tee_ta_call *call,
 			 struct tee_ta_session *s);
 
+/* Before somebody joins @ctx: if its TA disowned it, it may be nobody's now */
+void client_binding_find_unused(struct tee_ta_ctx *ctx);
+
 /* Whether a reference to @s, which is about to be unlinked, was dropped */
 bool client_binding_unlend(struct tee_ta_session *s);
 
@@ -107,6 +110,11 @@ client_binding_init_delegated(const TEE_UUID *uuid __unused,
 
 static inline void client_binding_wait(const struct tee_ta_call *call __unused,
 				       struct tee_ta_session *s __unused)
+{
+}
+
+static inline void
+client_binding_find_unused(struct tee_ta_ctx *ctx __unused)
 {
 }
 

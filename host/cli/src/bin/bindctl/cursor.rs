@@ -65,6 +65,7 @@ pub(crate) mod tests {
             refusal: Refusal::NotTheClient as u32,
             claim: Login::GROUP,
             owner: Login::USER,
+            grant: 0,
         };
         Denial::from_octets(&sent.to_octets())
     }

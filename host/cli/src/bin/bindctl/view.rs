@@ -230,6 +230,7 @@ pub(crate) struct DenialView {
     text: String,
     claim: String,
     owner: String,
+    grant: Option<u64>,
     hint: Option<&'static str>,
 }
 
@@ -248,6 +249,7 @@ impl DenialView {
             text: reason::text(denial.refusal),
             claim: names::login(denial.claim),
             owner: names::login(denial.owner),
+            grant: (denial.grant != 0).then_some(denial.grant),
             hint: reason::reason(denial.refusal).map(|reason| reason.hint),
         }
     }
@@ -257,6 +259,14 @@ impl DenialView {
             self.first.to_string()
         } else {
             format!("{}-{}", self.first, self.last)
+        }
+    }
+
+    /// The reason, and which grant it is about.
+    fn of_grant(&self, reason: &str) -> String {
+        match self.grant {
+            Some(number) => format!("{reason}, grant {number}"),
+            None => reason.to_owned(),
         }
     }
 
@@ -274,7 +284,7 @@ impl DenialView {
             "refused {}{times}: TA {}: {}; claim {}, owner {}; number {}, at {}",
             self.operation,
             self.target(),
-            self.text,
+            self.of_grant(&self.text),
             self.claim,
             self.owner,
             self.numbers(),
@@ -339,7 +349,7 @@ pub(crate) fn denials_text(news: &[NewsView]) -> String {
                     denial.target(),
                     denial.claim.clone(),
                     denial.owner.clone(),
-                    denial.reason.clone(),
+                    denial.of_grant(&denial.reason),
                 ]);
                 hints.insert(&denial.reason, denial);
             }
@@ -562,6 +572,13 @@ mod tests {
             "refused operation 9: TA -: reason 14, which this bindctl does not know; claim GROUP, owner USER; \
              number 3, at 3.250 s"
         );
+        let lent = Denial {
+            refusal: Refusal::NoGrant as u32,
+            grant: 1793,
+            ..denial(3, 3)
+        };
+        let reason = ": no such grant, or it is over (G8), grant 1793; claim";
+        assert!(line(lent).contains(reason), "{}", line(lent));
         let lost = |count| NewsView::new(&News::Lost(count)).line();
         assert_eq!(
             lost(17),
@@ -586,6 +603,7 @@ mod tests {
             ("reason", json!("not-the-client")),
             ("claim", json!("GROUP")),
             ("owner", json!("USER")),
+            ("grant", json!(null)),
         ] {
             assert_eq!(told[key], expected, "{key}");
         }
