@@ -140,6 +140,22 @@ impl Request {
     /// Size of the record.
     pub const SIZE: usize = 96;
 
+    /// These commands, at most [`MAX_COMMANDS`], to that client: any number of times, for ever. Of which session or grant they are is not said
+    /// yet.
+    pub fn new(login: Login, grantee: ClientUuid, commands: &[u32]) -> Option<Self> {
+        let mut request = Self {
+            lifetime: FOREVER,
+            uses: UNLIMITED,
+            login: login.0,
+            grantee,
+            count: commands.len() as u32,
+            ..Self::default()
+        };
+        let room = request.commands.get_mut(..commands.len())?;
+        room.copy_from_slice(commands);
+        Some(request)
+    }
+
     /// As it goes over the wire.
     pub fn to_octets(&self) -> [u8; Self::SIZE] {
         let [c0, c1, c2, c3, c4, c5, c6, c7] = self.commands;
@@ -330,6 +346,26 @@ mod tests {
         };
         assert_eq!(request, expected);
         assert_eq!(request.to_octets(), octets);
+    }
+
+    #[test]
+    fn a_new_request_is_for_ever_and_has_room_for_eight_commands() {
+        let grantee = ClientUuid([1, 2]);
+        let eight = [1, 2, 3, 4, 5, 6, 7, 8];
+        let request = Request::new(Login::GROUP, grantee, &eight[..3]).unwrap();
+        let expected = Request {
+            lifetime: FOREVER,
+            uses: UNLIMITED,
+            grantee,
+            login: 2,
+            count: 3,
+            commands: [1, 2, 3, 0, 0, 0, 0, 0],
+            ..Request::default()
+        };
+        assert_eq!(request, expected);
+        let request = Request::new(Login::USER, grantee, &eight).unwrap();
+        assert_eq!((request.count, request.commands), (8, eight));
+        assert_eq!(Request::new(Login::USER, grantee, &[0; 9]), None);
     }
 
     #[test]

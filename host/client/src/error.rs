@@ -2,10 +2,11 @@
 //! What can go wrong, by name.
 
 use client_binding_raw::code::{
-    TEE_ERROR_ACCESS_DENIED, TEE_ERROR_BAD_PARAMETERS, TEE_ERROR_BUSY, TEE_ERROR_CANCEL,
-    TEE_ERROR_COMMUNICATION, TEE_ERROR_GENERIC, TEE_ERROR_ITEM_NOT_FOUND, TEE_ERROR_OUT_OF_MEMORY,
-    TEE_ERROR_SHORT_BUFFER, TEE_ERROR_TARGET_DEAD, TEE_ORIGIN_API, TEE_ORIGIN_COMMS,
-    TEE_ORIGIN_TEE, TEE_ORIGIN_TRUSTED_APP,
+    TEE_ERROR_ACCESS_CONFLICT, TEE_ERROR_ACCESS_DENIED, TEE_ERROR_BAD_PARAMETERS, TEE_ERROR_BUSY,
+    TEE_ERROR_CANCEL, TEE_ERROR_COMMUNICATION, TEE_ERROR_GENERIC, TEE_ERROR_ITEM_NOT_FOUND,
+    TEE_ERROR_NOT_SUPPORTED, TEE_ERROR_OUT_OF_MEMORY, TEE_ERROR_SHORT_BUFFER,
+    TEE_ERROR_TARGET_DEAD, TEE_ORIGIN_API, TEE_ORIGIN_COMMS, TEE_ORIGIN_TEE,
+    TEE_ORIGIN_TRUSTED_APP,
 };
 use nix::errno::Errno;
 use std::fmt;
@@ -115,6 +116,14 @@ pub enum Error {
         /// The group.
         gid: u32,
     },
+    /// This OP-TEE was built without delegation.
+    NoDelegation,
+    /// More than the TA allows to be lent, or than was lent to who passes it on.
+    TooMuchLent,
+    /// What is lent for a time needs a clock that the normal world cannot set, and this platform has none.
+    NoClock,
+    /// There are as many grants as there may be: in all, of this client, or to that grantee.
+    TooManyGrants,
     /// The kernel did not pass it on, for a reason that has no name of its own here.
     Kernel {
         /// The reason, `E...` of errno(3).
@@ -157,6 +166,16 @@ impl Error {
         }
     }
 
+    /// What `client_binding.lend` means by that.
+    pub(crate) fn in_lending(self) -> Self {
+        match self.code() {
+            TEE_ERROR_ACCESS_CONFLICT => Self::TooMuchLent,
+            TEE_ERROR_NOT_SUPPORTED => Self::NoClock,
+            TEE_ERROR_BUSY => Self::TooManyGrants,
+            _ => self,
+        }
+    }
+
     /// From the numbers of the specification, for TAs that report what another TA told them.
     pub fn from_numbers(code: u32, origin: u32) -> Self {
         Self::new(code, origin, [0; 4])
@@ -165,10 +184,12 @@ impl Error {
     /// The `TEEC_ERROR_*` number, for protocols in which a TA gives numbers a meaning of its own.
     pub fn code(&self) -> u32 {
         match self {
-            Self::NoTee => TEE_ERROR_ITEM_NOT_FOUND,
+            Self::NoTee | Self::NoDelegation => TEE_ERROR_ITEM_NOT_FOUND,
+            Self::TooMuchLent => TEE_ERROR_ACCESS_CONFLICT,
+            Self::NoClock => TEE_ERROR_NOT_SUPPORTED,
             Self::AccessDenied { .. } => TEE_ERROR_ACCESS_DENIED,
             Self::TargetDead { .. } => TEE_ERROR_TARGET_DEAD,
-            Self::Busy { .. } => TEE_ERROR_BUSY,
+            Self::Busy { .. } | Self::TooManyGrants => TEE_ERROR_BUSY,
             Self::NotFound { .. } => TEE_ERROR_ITEM_NOT_FOUND,
             Self::Cancelled { .. } => TEE_ERROR_CANCEL,
             Self::OutOfMemory { .. } => TEE_ERROR_OUT_OF_MEMORY,
@@ -184,6 +205,9 @@ impl Error {
     pub fn origin(&self) -> Origin {
         match *self {
             Self::NoTee => Origin::Api,
+            Self::NoDelegation => Origin::Tee,
+            // It's a pseudo TA that says so.
+            Self::TooMuchLent | Self::NoClock | Self::TooManyGrants => Origin::TrustedApp,
             Self::ShortBuffer { .. } => Origin::TrustedApp,
             Self::NotAMember { .. } | Self::Kernel { .. } => Origin::Comms,
             Self::AccessDenied { origin }
@@ -207,6 +231,21 @@ impl fmt::Display for Error {
                 return write!(f, "an output buffer is too small (needed: {needed:?})");
             }
             Self::NotAMember { gid } => return write!(f, "you are not a member of group {gid}"),
+            Self::NoDelegation => {
+                return f
+                    .write_str("this OP-TEE was built without delegation, nothing can be lent");
+            }
+            Self::TooMuchLent => {
+                return f.write_str(
+                    "that is more than the TA allows to be lent, or than you were lent yourself",
+                );
+            }
+            Self::NoClock => {
+                return f.write_str("this platform has no clock that the normal world cannot set: lend without a time");
+            }
+            Self::TooManyGrants => {
+                return f.write_str("there are as many grants as there may be: take one back");
+            }
             Self::Kernel { errno } => {
                 let errno = Errno::from_raw(*errno);
                 return write!(f, "{} ({errno:?}), said {}", errno.desc(), self.origin());

@@ -34,19 +34,51 @@
 //! Dropping a [`Session`] closes it. The kernel does not tell whether the TEE
 //! agreed; a session that it refused to close is freed when the last file
 //! descriptor of the connection goes.
+//!
+//! # Lending
+//!
+//! With delegation single commands of a session can be lent to another client, as far as the TA allows:
+//!
+//! ```no_run
+//! use client_binding_client::identity::Principal;
+//! use client_binding_client::{Client, Login};
+//! use std::time::Duration;
+//! use uuid::uuid;
+//!
+//! # fn main() -> Result<(), client_binding_client::Error> {
+//! # let client = Client::connect()?;
+//! let session = client.open(uuid!("da2865b7-72bf-45d3-a678-7fdd24616a37"), Login::UserApplication)?;
+//! let ten_minutes = Duration::from_secs(600);
+//! let grant = session.grant(Principal::User(33), &[1]).uses(3).expires_in(ten_minutes).make()?;
+//! println!("{}", grant.number());
+//! // Whoever is user 33, in another process:
+//! # let number = grant.number();
+//! let lent = client.take_up(number, Login::User)?;
+//! # let mut params = [const { client_binding_client::Param::None }; 4];
+//! lent.invoke(1, &mut params)?;
+//! // The owner takes it back, as it does by dropping it:
+//! grant.revoke()?;
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod app;
 mod device;
 mod error;
 pub mod identity;
+mod lend;
 mod session;
 #[cfg(test)]
 mod tests;
 
 #[doc(inline)]
+pub use client_binding_abi::delegation::Listed;
+#[doc(inline)]
 pub use client_binding_raw::Login;
 pub use error::{Code, Error, Origin};
-use std::sync::Arc;
+use lend::Lender;
+pub use lend::{Grant, Grantee, Offer};
+use std::sync::{Arc, OnceLock};
 use uuid::Uuid;
 
 /// A connection to the TEE. Sessions keep it open.
@@ -64,16 +96,71 @@ impl Client {
 
     /// Opens a session with a TA.
     pub fn open(&self, ta: Uuid, login: Login) -> Result<Session, Error> {
-        Ok(Session(session::Session::open(self.0.clone(), ta, login)?))
+        let raw = session::Session::open(self.0.clone(), ta, login, &Param::None)?;
+        Ok(Session::new(raw, login, None))
+    }
+
+    /// Opens a session for what was lent under that number, with the login method that it was lent to. The commands are those of the TA that
+    /// it is of.
+    ///
+    /// [`Error::AccessDenied`], here and in each command, whatever the reason: it was lent to somebody else, it is over, it does not
+    /// lend that command.
+    pub fn take_up(&self, number: u64, login: Login) -> Result<Session, Error> {
+        let raw = lend::take_up(self.0.clone(), number, login)?;
+        Ok(Session::new(raw, login, Some(number)))
+    }
+
+    /// What who logs in so may take back: what is lent of its sessions, and what it passed on. Root sees all.
+    pub fn grants(&self, login: Login) -> Result<Vec<Listed>, Error> {
+        Lender::open(self.0.clone(), login)?.list()
+    }
+
+    /// Takes a grant back by its number, and all that was passed on from it. Tells whether a command of those is in the TA still, which is
+    /// asked to `cancel` it.
+    ///
+    /// [`Error::AccessDenied`]: there is no such grant, or it is somebody else's.
+    pub fn revoke(&self, number: u64, login: Login, cancel: bool) -> Result<bool, Error> {
+        Lender::open(self.0.clone(), login)?.revoke(number, cancel)
     }
 }
 
 /// A session with a TA, closed when dropped.
 ///
 /// It may be used from several threads at once; the TEE serves them one after another.
-pub struct Session(session::Session);
+pub struct Session {
+    raw: session::Session,
+    login: Login,
+    /// The grant that it is for.
+    taken_up: Option<u64>,
+    /// Opened by who lends, the first time.
+    lender: OnceLock<Arc<Lender>>,
+}
 
 impl Session {
+    fn new(raw: session::Session, login: Login, taken_up: Option<u64>) -> Self {
+        Self {
+            raw,
+            login,
+            taken_up,
+            lender: OnceLock::new(),
+        }
+    }
+
+    /// Lends these commands, at most eight, as soon as the offer is [made](Offer::make). Of a session that was
+    /// [taken up](Client::take_up) it passes on what was lent, which must allow that by its depth, and never more than that.
+    pub fn grant(&self, to: impl Into<Grantee>, commands: &[u32]) -> Offer<'_> {
+        Offer::new(self, to.into(), commands)
+    }
+
+    /// Logs in as the session did: nobody else may lend it.
+    fn lender(&self) -> Result<Arc<Lender>, Error> {
+        if let Some(lender) = self.lender.get() {
+            return Ok(lender.clone());
+        }
+        let lender = Arc::new(Lender::open(self.raw.context().clone(), self.login)?);
+        Ok(self.lender.get_or_init(|| lender).clone())
+    }
+
     /// Runs a command of the TA.
     pub fn invoke(&self, command: u32, params: &mut [Param<'_>; 4]) -> Result<(), Error> {
         self.invoke_cancellable(command, params, &Cancellation::default())
@@ -86,7 +173,7 @@ impl Session {
         params: &mut [Param<'_>; 4],
         cancellation: &Cancellation,
     ) -> Result<(), Error> {
-        self.0.invoke(command, params, &cancellation.0)
+        self.raw.invoke(command, params, &cancellation.0)
     }
 }
 

@@ -18,13 +18,20 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn open(context: Context, ta: Uuid, login: Login) -> Result<Self, Error> {
+    /// With one parameter for the TA.
+    pub(crate) fn open(
+        context: Context,
+        ta: Uuid,
+        login: Login,
+        param: &Param<'_>,
+    ) -> Result<Self, Error> {
         let mut argument = sys::OpenSession {
             uuid: ta.into_bytes(),
             login: login.method(),
             num_params: 4,
             ..sys::OpenSession::default()
         };
+        argument.params[0] = send(param, &(0..0), None);
         if let Some(gid) = login.group() {
             argument.client_uuid[..4].copy_from_slice(&gid.to_ne_bytes());
         }
@@ -42,6 +49,14 @@ impl Session {
                 _ => errno.into(),
             }),
         }
+    }
+
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
     }
 
     pub(crate) fn invoke(

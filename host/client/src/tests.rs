@@ -2,10 +2,14 @@
 //! The client against a TEE of paper, which insists on the kernel's rules.
 
 use crate::device::{Device, Memory};
-use crate::{Cancellation, Client, Error, Login, Origin, Param};
+use crate::identity::Principal;
+use crate::{Cancellation, Client, Error, Grantee, Login, Origin, Param};
+use client_binding_abi::delegation::{FOREVER, Listed, Request, UNLIMITED};
+use client_binding_abi::{ClientUuid, pta};
+use client_binding_proto::{GRANT, LEND};
 use client_binding_raw::sys::{Invoke, OpenSession};
 use nix::errno::Errno;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use uuid::{Uuid, uuid};
@@ -15,6 +19,9 @@ const MEMBER_OF: u32 = 2000;
 /// The same to the driver, but not to the client.
 const NO_APPLICATION_IN: u32 = 2001;
 const SESSION: u32 = 42;
+/// With `client_binding.lend`, and of what was lent.
+const LENDING: u32 = 43;
+const LENT: u32 = 44;
 const ADD: u32 = 1;
 const FILL: u32 = 2;
 const WAIT: u32 = 3;
@@ -28,6 +35,15 @@ type Shared = Arc<Mutex<Vec<u8>>>;
 #[derive(Default)]
 struct Paper {
     sessions: AtomicU32,
+    /// As whom each of the three was opened.
+    logins: Mutex<[Option<(u32, u32)>; 3]>,
+    lends_nothing: AtomicBool,
+    /// What is answered to who lends.
+    answer: AtomicU32,
+    /// Each with its number.
+    grants: Mutex<Vec<(u64, Request)>>,
+    made: AtomicU64,
+    opened_to_lend: AtomicU32,
     cancelled: AtomicU32,
     /// Memory by number, one after another.
     memory: Mutex<Vec<Shared>>,
@@ -57,6 +73,70 @@ impl Drop for Sheet {
 }
 
 impl Paper {
+    fn login(&self, session: u32) -> Option<(u32, u32)> {
+        self.logins.lock().unwrap()[(session - SESSION) as usize]
+    }
+
+    fn lent(&self) -> Vec<Request> {
+        let grants = self.grants.lock().unwrap();
+        grants.iter().map(|(_, request)| *request).collect()
+    }
+
+    fn end(&self, ends: impl Fn(&(u64, Request)) -> bool) -> usize {
+        let mut grants = self.grants.lock().unwrap();
+        let before = grants.len();
+        grants.retain(|grant| !ends(grant));
+        before - grants.len()
+    }
+
+    fn lend(&self, argument: &mut Invoke) -> nix::Result<()> {
+        let params = &mut argument.params;
+        let number = pta::pair(params[0].a as u32, params[0].b as u32);
+        match argument.func {
+            0 => {
+                assert_eq!(params.map(|param| param.attr), [5, 2, 0, 0]);
+                let (shared, at) = self.memory(&params[0])?;
+                let octets = &shared.lock().unwrap()[at..][..params[0].b as usize];
+                let request = Request::from_octets(octets.try_into().unwrap());
+                let who = if request.parent == 0 { SESSION } else { LENT };
+                assert_eq!(self.login(LENDING), self.login(who), "it is not its own");
+                argument.ret = self.answer.load(SeqCst);
+                if argument.ret == 0 {
+                    let number = self.made.fetch_add(1, SeqCst) + (7 << 32);
+                    self.grants.lock().unwrap().push((number, request));
+                    (params[1].a, params[1].b) = (number & 0xffff_ffff, number >> 32);
+                }
+            }
+            1 => {
+                assert_eq!(params.map(|param| param.attr), [1, 3, 0, 0]);
+                if self.end(|grant| grant.0 == number || grant.1.parent == number) == 0 {
+                    argument.ret = 0xffff_0001;
+                }
+                // One is running, and isn't once it is cancelled.
+                params[1].a = 1 - params[1].a;
+            }
+            _ => {
+                assert_eq!((argument.func, params[0].attr), (2, 6));
+                let (shared, at) = self.memory(&params[0])?;
+                let grants = self.grants.lock().unwrap();
+                let records = grants.iter().map(|(number, request)| {
+                    let mut octets = [0; Listed::SIZE];
+                    octets[..8].copy_from_slice(&number.to_le_bytes());
+                    octets[16..24].copy_from_slice(&request.badge.to_le_bytes());
+                    octets
+                });
+                let octets = records.collect::<Vec<_>>().concat();
+                if octets.len() as u64 > params[0].b {
+                    argument.ret = 0xffff_0010;
+                } else {
+                    shared.lock().unwrap()[at..][..octets.len()].copy_from_slice(&octets);
+                }
+                params[0].b = octets.len() as u64;
+            }
+        }
+        Ok(())
+    }
+
     /// The memory that a parameter names, and its offset, as the kernel checks them.
     fn memory(&self, param: &client_binding_raw::sys::Param) -> nix::Result<(Shared, usize)> {
         let memory = self.memory.lock().unwrap();
@@ -71,8 +151,31 @@ impl Paper {
 
 impl Device for Paper {
     fn open(&self, argument: &mut OpenSession) -> nix::Result<()> {
-        assert_eq!(argument.uuid, TA.into_bytes());
         assert_eq!(argument.num_params, 4);
+        let [first, rest @ ..] = &argument.params;
+        assert!(rest.iter().all(|param| param.attr == 0));
+        argument.session = if argument.uuid == LEND.octets {
+            LENDING
+        } else if argument.uuid == GRANT.octets {
+            LENT
+        } else {
+            assert_eq!(argument.uuid, TA.into_bytes());
+            SESSION
+        };
+        let takes_up = argument.session == LENT;
+        assert_eq!(first.attr, u64::from(takes_up), "a value for what is lent");
+        if argument.session != SESSION && self.lends_nothing.load(SeqCst) {
+            (argument.ret, argument.ret_origin) = (0xffff_0008, 3);
+            return Ok(());
+        }
+        if takes_up {
+            let number = pta::pair(first.a as u32, first.b as u32);
+            let grants = self.grants.lock().unwrap();
+            if !grants.iter().any(|grant| grant.0 == number) {
+                (argument.ret, argument.ret_origin) = (0xffff_0001, 3);
+                return Ok(());
+            }
+        }
         let (data, rest) = argument.client_uuid.split_at(4);
         assert_eq!(rest, [0; 12]);
         let gid = u32::from_ne_bytes(data.try_into().unwrap());
@@ -81,14 +184,20 @@ impl Device for Paper {
             2 | 6 => {}
             _ => assert_eq!(gid, 0),
         }
-        argument.session = SESSION;
         self.sessions.fetch_add(1, SeqCst);
+        self.opened_to_lend
+            .fetch_add((argument.session == LENDING).into(), SeqCst);
+        let place = (argument.session - SESSION) as usize;
+        self.logins.lock().unwrap()[place] = Some((argument.login, gid));
         Ok(())
     }
 
     fn invoke(&self, argument: &mut Invoke) -> nix::Result<()> {
-        assert_eq!((argument.session, argument.num_params), (SESSION, 4));
+        assert_eq!(argument.num_params, 4);
         argument.ret_origin = 4;
+        if argument.session == LENDING {
+            return self.lend(argument);
+        }
         let params = &mut argument.params;
         match argument.func {
             ADD => {
@@ -140,7 +249,9 @@ impl Device for Paper {
     }
 
     fn close(&self, session: u32) -> nix::Result<()> {
-        assert_eq!(session, SESSION);
+        if session == SESSION {
+            self.end(|_| true);
+        }
         self.sessions.fetch_sub(1, SeqCst);
         Ok(())
     }
@@ -292,4 +403,152 @@ fn another_thread_cancels() {
     let result = session.invoke_cancellable(WAIT, &mut none(), &cancellation);
     let origin = Origin::Api;
     assert_eq!(result, Err(Error::Cancelled { origin }));
+}
+
+const WEB: Principal = Principal::User(33);
+
+#[test]
+fn what_is_lent_is_what_was_offered() {
+    let (paper, client) = paper();
+    let session = client.open(TA, Login::Group(MEMBER_OF)).unwrap();
+    assert_eq!(paper.opened_to_lend.load(SeqCst), 0, "nobody lends yet");
+    let one = session.grant(WEB, &[7]).make().unwrap();
+    let ta = uuid!("da2865b7-72bf-45d3-a678-7fdd24616a37");
+    let offer = session.grant(Grantee::ta(ta), &[1, 2]).uses(3).badge(9);
+    let ten = Duration::from_micros(10_999);
+    let two = offer.depth(1).expires_in(ten).make().unwrap();
+    let offer = session.grant(WEB, &[0]).expires_in(Duration::MAX);
+    let three = offer.make().unwrap();
+    let expected = Request {
+        session: SESSION,
+        login: 1,
+        grantee: ClientUuid::from_octets(WEB.uuid().into_bytes()),
+        uses: UNLIMITED,
+        lifetime: FOREVER,
+        count: 1,
+        commands: [7, 0, 0, 0, 0, 0, 0, 0],
+        ..Request::default()
+    };
+    let to_ta = Request {
+        login: 0xf000_0000,
+        grantee: ClientUuid::from_octets(ta.into_bytes()),
+        uses: 3,
+        lifetime: 10,
+        badge: 9,
+        depth: 1,
+        count: 2,
+        commands: [1, 2, 0, 0, 0, 0, 0, 0],
+        ..expected
+    };
+    // Too long is too long, and not for ever.
+    let endless = Request {
+        lifetime: FOREVER - 1,
+        commands: [0; 8],
+        ..expected
+    };
+    assert_eq!(paper.lent(), [expected, to_ta, endless]);
+    let number = |nth: u64| (7 << 32) + nth;
+    let numbers = [one.number(), two.number(), three.number()];
+    assert_eq!(numbers, [0, 1, 2].map(number));
+    assert_eq!(paper.opened_to_lend.load(SeqCst), 1, "once for all of them");
+    let origin = Origin::Api;
+    let too_many = session.grant(WEB, &[0; 9]).make().err();
+    assert_eq!(too_many, Some(Error::BadParameters { origin }));
+}
+
+#[test]
+fn a_grant_ends_when_it_is_dropped_whatever_goes_first() {
+    let (paper, client) = paper();
+    let open = || client.open(TA, Login::User).unwrap();
+    let session = open();
+    let grant = session.grant(WEB, &[1]).make().unwrap();
+    drop(grant);
+    assert_eq!(paper.lent(), []);
+    let grant = session.grant(WEB, &[1]).make().unwrap();
+    drop(session);
+    assert_eq!(paper.lent(), [], "it was of that session");
+    let session = open();
+    let other = session.grant(WEB, &[1]).make().unwrap();
+    let origin = Origin::TrustedApp;
+    assert_eq!(grant.look(), Ok(None));
+    assert_eq!(grant.revoke(), Err(Error::AccessDenied { origin }));
+    assert_eq!(paper.lent().len(), 1, "another session's");
+    drop(other);
+    drop(session);
+    assert_eq!(paper.sessions.load(SeqCst), 0, "no session is left behind");
+}
+
+#[test]
+fn a_grant_is_taken_back_once_or_let_be() {
+    let (paper, client) = paper();
+    let session = client.open(TA, Login::User).unwrap();
+    let make = || session.grant(WEB, &[1]).badge(5).make().unwrap();
+    assert_eq!(make().revoke(), Ok(true), "one is running");
+    assert_eq!(make().revoke_and_cancel(), Ok(false));
+    let grant = make();
+    assert_eq!(grant.look().unwrap().unwrap().badge, 5);
+    let number = grant.keep();
+    assert_eq!(paper.lent().len(), 1);
+    assert_eq!(client.revoke(number, Login::User, true), Ok(false));
+    let origin = Origin::TrustedApp;
+    let gone = client.revoke(number, Login::User, false);
+    assert_eq!(gone, Err(Error::AccessDenied { origin }));
+    // More than there is room for at first.
+    let all: Vec<_> = (0..40).map(|_| make().keep()).collect();
+    let listed = client.grants(Login::User).unwrap();
+    assert_eq!(
+        listed.iter().map(|grant| grant.number).collect::<Vec<_>>(),
+        all
+    );
+    assert_eq!(
+        paper.sessions.load(SeqCst),
+        2,
+        "the session, and one to lend"
+    );
+}
+
+#[test]
+fn what_was_lent_is_passed_on_as_who_took_it_up() {
+    let (paper, client) = paper();
+    let session = client.open(TA, Login::User).unwrap();
+    let grant = session.grant(WEB, &[ADD]).depth(1).make().unwrap();
+    let taken = client.take_up(grant.number(), Login::Group(MEMBER_OF));
+    let taken = taken.unwrap();
+    let mut params = none();
+    params[0] = Param::ValueInOut(2, 3);
+    taken.invoke(ADD, &mut params).unwrap();
+    let passed = taken.grant(Principal::Group(5), &[ADD]).make().unwrap();
+    let request = paper.lent()[1];
+    assert_eq!((request.parent, request.session), (grant.number(), 0));
+    assert_eq!(passed.revoke(), Ok(true));
+    grant.revoke().unwrap();
+    let origin = Origin::Tee;
+    let over = client.take_up(7 << 32, Login::User).err();
+    assert_eq!(over, Some(Error::AccessDenied { origin }));
+}
+
+#[test]
+fn why_nothing_is_lent_is_told() {
+    let (paper, client) = paper();
+    let session = client.open(TA, Login::User).unwrap();
+    let origin = Origin::TrustedApp;
+    for (code, error) in [
+        (0xffff_0001, Error::AccessDenied { origin }),
+        (0xffff_0003, Error::TooMuchLent),
+        (0xffff_0006, Error::BadParameters { origin }),
+        (0xffff_000a, Error::NoClock),
+        (0xffff_000d, Error::TooManyGrants),
+    ] {
+        paper.answer.store(code, SeqCst);
+        let refused = session.grant(WEB, &[1]).make().err();
+        assert_eq!(refused, Some(error.clone()));
+        assert_eq!((error.code(), error.origin()), (code, origin));
+    }
+    paper.lends_nothing.store(true, SeqCst);
+    let session = client.open(TA, Login::User).unwrap();
+    let nothing = Some(Error::NoDelegation);
+    assert_eq!(session.grant(WEB, &[1]).make().err(), nothing);
+    assert_eq!(client.take_up(1, Login::User).err(), nothing);
+    assert_eq!(client.grants(Login::User).err(), nothing);
+    assert_eq!(client.revoke(1, Login::User, false).err(), nothing);
 }

@@ -9,6 +9,8 @@ pub const TEE_ERROR_GENERIC: u32 = 0xffff_0000;
 pub const TEE_ERROR_ACCESS_DENIED: u32 = 0xffff_0001;
 /// Cancelled.
 pub const TEE_ERROR_CANCEL: u32 = 0xffff_0002;
+/// More is asked for than there is.
+pub const TEE_ERROR_ACCESS_CONFLICT: u32 = 0xffff_0003;
 /// The parameters make no sense, or there is no such session.
 pub const TEE_ERROR_BAD_PARAMETERS: u32 = 0xffff_0006;
 /// There is no such thing.

@@ -3,9 +3,7 @@
 
 use crate::{Client, tee};
 use alloc::ffi::CString;
-use client_binding_abi::delegation::{
-    Command, FOREVER, LEND_UUID, MAX_COMMANDS, Request, UNLIMITED,
-};
+use client_binding_abi::delegation::{Command, LEND_UUID, MAX_COMMANDS, Request};
 use client_binding_abi::{ClientUuid, pta};
 use core::ffi::CStr;
 use optee_utee::property::{PropertyKey, PropertySet, PropertyValue};
@@ -69,18 +67,9 @@ pub struct Offer(Request);
 impl Offer {
     /// These commands, at most eight, to that client: any number of times, for ever.
     pub fn new(to: Client, commands: &[u32]) -> Result<Self> {
-        let mut request = Request {
-            lifetime: FOREVER,
-            uses: UNLIMITED,
-            login: to.login().0,
-            grantee: ClientUuid::from_octets(to.uuid().into_bytes()),
-            count: commands.len() as u32,
-            ..Request::default()
-        };
-        let room = request.commands.get_mut(..commands.len());
-        room.ok_or(ErrorKind::BadParameters)?
-            .copy_from_slice(commands);
-        Ok(Self(request))
+        let grantee = ClientUuid::from_octets(to.uuid().into_bytes());
+        let request = Request::new(to.login(), grantee, commands);
+        Ok(Self(request.ok_or(ErrorKind::BadParameters)?))
     }
 
     /// That many times.
