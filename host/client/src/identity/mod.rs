@@ -5,9 +5,9 @@
 mod measure;
 mod people;
 
-use client_binding_abi::Login;
+use client_binding_abi::{ClientUuid, Login};
 pub use measure::{Application, Digest, Measurement};
-pub use people::people;
+pub use people::{Names, people};
 use uuid::{Uuid, uuid};
 
 /// The namespace of client UUIDs (`tee_client_uuid_ns` in Linux' `tee_core.c`).
@@ -80,6 +80,12 @@ impl Principal {
     pub fn uuid(self) -> Uuid {
         Uuid::new_v5(&NAMESPACE, self.name().as_bytes())
     }
+}
+
+/// A client UUID as it is written.
+pub fn uuid(client: ClientUuid) -> Uuid {
+    let [high, low] = client.0.map(u64::swap_bytes);
+    Uuid::from_u64_pair(high, low)
 }
 
 #[cfg(test)]
