@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What the clients share: how a login is written, and how a failure ends a program.
 
+mod grantee;
 mod myself;
 
 use client_binding_client::app;
 use client_binding_client::identity::{Application, Principal};
 use client_binding_client::{Error, Login, Origin};
 use client_binding_proto::vault::{Refusal, SECRET_MAX};
+pub use grantee::{GRANTEES, parse_grantee};
 use myself::{IdMap, has_own_code_only};
 use std::fmt::Display;
 use std::io::{Read, Write, stdout};
@@ -212,6 +214,34 @@ impl Failure {
             _ => ("see the kernel's and the secure world's log".into(), 6),
         };
         Self::new(format!("cannot open {ta}: {error} ({advice})"), status)
+    }
+
+    /// What was lent could not be taken up.
+    pub fn at_take_up(error: Error, number: u64, login: Login) -> Self {
+        match error {
+            Error::AccessDenied { .. } => Self::new(
+                format!(
+                    "cannot use grant {number}: {error} (it is over, or was lent to another client or to another login)"
+                ),
+                3,
+            ),
+            Error::NoDelegation => Self::other(error),
+            error => Self::at_open(error, "what was lent", login),
+        }
+    }
+
+    /// Something could not be lent, listed or taken back.
+    pub fn at_lending(error: Error) -> Self {
+        match error {
+            Error::AccessDenied { .. } => {
+                Self::new(format!("{error}: there is no such grant of yours"), 3)
+            }
+            Error::BadParameters { .. } => Self::new(
+                format!("{error}: nothing can be lent for such a time, or to such a client"),
+                2,
+            ),
+            error => Self::at_invoke(error),
+        }
     }
 
     /// A command that failed.

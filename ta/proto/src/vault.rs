@@ -18,7 +18,8 @@ pub const LIST_MAX: usize = CAPACITY * (NAME_MAX + 1);
 commands! {
     /// Name, secret of 1 to [`SECRET_MAX`] octets. Replaces what was there.
     Put = 0 [MemIn, MemIn, None, None],
-    /// Name, room for the secret. A short buffer tells the size it should have had.
+    /// Name, room for the secret. A short buffer tells the size it should have had. It can be lent: a grant's badge is the [number](Self::Number)
+    /// of the one secret that the grantee gets, by its name or without a name. `TEE_ERROR_ACCESS_DENIED` is for any other name.
     Get = 1 [MemIn, MemOut, None, None],
     /// Names, each followed by a line end. A short buffer tells the size it should have had.
     List = 2 [MemOut, None, None, None],
@@ -28,6 +29,9 @@ commands! {
     Status = 4 [ValueOut, None, None, None],
     /// Answers with the three values of [`crate::Identity`].
     WhoAmI = 5 [ValueOut, ValueOut, ValueOut, None],
+    /// Name. Answers with the secret's number, its lower half in `a`. It stays when the secret is put anew, and is no other's before the
+    /// vault's instance ends.
+    Number = 6 [MemIn, ValueOut, None, None],
     /// For tests: waits for `a` milliseconds unless cancelled.
     Wait = 0x7000 [ValueIn, None, None, None],
 }

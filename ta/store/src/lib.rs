@@ -12,6 +12,7 @@ use zeroize::Zeroize;
 
 /// A named secret; free when the name is empty.
 struct Slot {
+    number: u64,
     name: Vec<u8, NAME_MAX>,
     len: usize,
     /// Zero beyond `len`.
@@ -20,6 +21,7 @@ struct Slot {
 
 impl Slot {
     const FREE: Self = Self {
+        number: 0,
         name: Vec::new(),
         len: 0,
         buffer: [0; SECRET_MAX],
@@ -29,12 +31,19 @@ impl Slot {
         self.buffer.zeroize();
         self.len = 0;
         self.name.clear();
+        self.number = 0;
+    }
+
+    fn secret(&self) -> Option<&[u8]> {
+        self.buffer.get(..self.len)
     }
 }
 
 /// All secrets of one vault.
 pub struct Store {
     slots: [Slot; CAPACITY],
+    /// The last one that was given to a secret.
+    number: u64,
 }
 
 impl Store {
@@ -42,10 +51,11 @@ impl Store {
     pub const fn new() -> Self {
         Self {
             slots: [Slot::FREE; CAPACITY],
+            number: 0,
         }
     }
 
-    /// Keeps `secret` under `name`, in place of what was there before.
+    /// Keeps `secret` under `name`, in place of what was there before, whose number it keeps, too.
     pub fn put(&mut self, name: &[u8], secret: &[u8]) -> Result<(), Refusal> {
         if !name_is_valid(name) {
             return Err(Refusal::BadName);
@@ -56,12 +66,19 @@ impl Store {
         if secret.len() > SECRET_MAX {
             return Err(Refusal::TooLarge);
         }
-        let index = self
-            .index_of(name)
-            .or_else(|| self.index_of(b""))
-            .ok_or(Refusal::Full)?;
-        let slot = self.slots.get_mut(index).ok_or(Refusal::Full)?;
+        let known = self.index_of(name);
+        let index = known.or_else(|| self.index_of(b""));
+        let slot = index.and_then(|index| self.slots.get_mut(index));
+        let slot = slot.ok_or(Refusal::Full)?;
+        let number = match known {
+            Some(_) => slot.number,
+            None => {
+                self.number += 1;
+                self.number
+            }
+        };
         slot.wipe();
+        slot.number = number;
         slot.buffer
             .get_mut(..secret.len())
             .ok_or(Refusal::TooLarge)?
@@ -75,8 +92,20 @@ impl Store {
     /// The secret under `name`.
     pub fn get(&self, name: &[u8]) -> Result<&[u8], Refusal> {
         let slot = self.slots.get(self.occupied(name)?);
-        slot.and_then(|slot| slot.buffer.get(..slot.len))
-            .ok_or(Refusal::NotFound)
+        slot.and_then(Slot::secret).ok_or(Refusal::NotFound)
+    }
+
+    /// The number of the secret under `name`. No secret that comes later has it, unless it is put in place of this one.
+    pub fn number(&self, name: &[u8]) -> Result<u64, Refusal> {
+        let slot = self.slots.get(self.occupied(name)?);
+        slot.map(|slot| slot.number).ok_or(Refusal::NotFound)
+    }
+
+    /// The secret with that number, for somebody who calls it by that name, or by none.
+    pub fn get_numbered(&self, number: u64, name: &[u8]) -> Option<&[u8]> {
+        let slot = self.slots.iter().find(|slot| slot.number == number)?;
+        let is_meant = !slot.name.is_empty() && (name.is_empty() || slot.name == name);
+        slot.secret().filter(|_| is_meant)
     }
 
     /// Wipes the secret under `name`.
@@ -182,6 +211,44 @@ mod tests {
         store.delete(b"n5").unwrap();
         store.put(b"one-more", b"z").unwrap();
         assert_eq!(store.names().count(), CAPACITY);
+    }
+
+    #[test]
+    fn a_number_is_of_one_secret_for_ever() {
+        let mut store = Store::new();
+        store.put(b"a", b"first").unwrap();
+        store.put(b"b", b"other").unwrap();
+        let number = store.number(b"a").unwrap();
+        assert_ne!(store.number(b"b"), Ok(number));
+        store.put(b"a", b"second").unwrap();
+        assert_eq!(store.number(b"a"), Ok(number), "it was put anew");
+        for name in [&b""[..], b"a"] {
+            assert_eq!(store.get_numbered(number, name), Some(&b"second"[..]));
+        }
+        // What is there, what is not, what is no name: no difference.
+        for name in [&b"b"[..], b"c", b"a b"] {
+            assert_eq!(store.get_numbered(number, name), None);
+        }
+        store.delete(b"a").unwrap();
+        store.put(b"a", b"third").unwrap();
+        assert!(store.number(b"a").unwrap() > number);
+        assert_eq!(store.get_numbered(number, b""), None, "it was deleted");
+        let last = store.number(b"a").unwrap();
+        store.clear();
+        store.put(b"a", b"fourth").unwrap();
+        assert!(store.number(b"a").unwrap() > last);
+        assert_eq!(store.number(b"b"), Err(Refusal::NotFound));
+        assert_eq!(store.number(b""), Err(Refusal::BadName));
+    }
+
+    #[test]
+    fn no_secret_has_the_number_of_a_free_place() {
+        let mut store = full();
+        assert!(store.names().all(|name| store.number(name) != Ok(0)));
+        store.delete(b"n5").unwrap();
+        for name in [&b""[..], b"n5"] {
+            assert_eq!(store.get_numbered(0, name), None);
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //! `vault`: keeps small named secrets for the one client it is bound to.
 //!
 //! Two things make it so: a flag in the header (`build.rs`), for which the TEE lets in
-//! nobody but the owner, and a list of who may become the owner.
+//! nobody but the owner, and a list of who may become the owner. What the owner lends is
+//! one secret: the TA allows no more.
 
 #![no_std]
 #![no_main]
@@ -11,6 +12,7 @@
 
 #[cfg(not(unbound))]
 use client_binding_clients::Client;
+use client_binding_clients::{delegable, invoker};
 use client_binding_proto::vault::{Command, LIST_MAX, NAME_MAX, Refusal, SECRET_MAX};
 use client_binding_store::Store;
 use client_binding_ta_kit as kit;
@@ -46,8 +48,17 @@ fn create() -> Result<()> {
 fn open(_params: &mut ParametersAny) -> Result<()> {
     #[cfg(not(unbound))]
     client_binding_clients::require(CLIENTS)?;
+    if_delegation(delegable(&[Command::Get.number()]))?;
     VAULT.lock().sessions += 1;
     Ok(())
+}
+
+/// What an OP-TEE without delegation does not know is nothing.
+fn if_delegation<T>(answer: Result<T>) -> Result<Option<T>> {
+    match answer {
+        Err(error) if error.kind() == ErrorKind::ItemNotFound => Ok(None),
+        answer => answer.map(Some),
+    }
 }
 
 #[ta_close_session]
@@ -70,6 +81,7 @@ fn invoke(number: u32, params: &mut ParametersAny) -> Result<()> {
         Command::List => list(params),
         Command::Delete => delete(params),
         Command::Status => status(params),
+        Command::Number => number_of(params),
         Command::WhoAmI => kit::answer_identity(kit::client_identity()?, params),
         Command::Wait => kit::wait(params.0.as_value_input()?.get_a()),
     }
@@ -86,9 +98,24 @@ fn put(params: &mut ParametersAny) -> Result<()> {
 fn get(params: &mut ParametersAny) -> Result<()> {
     let mut name = [0; NAME_MAX];
     let name = read_name(&params.0, &mut name)?;
+    let grant = if_delegation(invoker())?.and_then(|invoker| invoker.grant);
     let vault = VAULT.lock();
-    let secret = vault.store.get(name).map_err(refused)?;
+    let secret = match grant {
+        None => vault.store.get(name).map_err(refused)?,
+        // A grantee is not told which other names there are.
+        Some(grant) => vault
+            .store
+            .get_numbered(grant.badge, name)
+            .ok_or(ErrorKind::AccessDenied)?,
+    };
     kit::answer_octets(&mut params.1, secret)
+}
+
+fn number_of(params: &mut ParametersAny) -> Result<()> {
+    let mut name = [0; NAME_MAX];
+    let name = read_name(&params.0, &mut name)?;
+    let number = VAULT.lock().store.number(name).map_err(refused)?;
+    kit::answer_value(&mut params.1, number as u32, (number >> 32) as u32)
 }
 
 fn list(params: &mut ParametersAny) -> Result<()> {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Keeps small named secrets in the TEE.
 
+mod share;
+
 use clap::{Parser, Subcommand};
 use client_binding_ca::{EXIT_CODES, Failure, LOGINS, finish, parse_login, print, read_secret};
 use client_binding_client::{Client, Login, Param, Session};
@@ -13,13 +15,14 @@ use zeroize::Zeroizing;
 /// Keeps small named secrets in the TEE, for you alone
 ///
 /// The vault's TA was built to serve one user who executes this very program, and serves
-/// nobody else until the TEE restarts. Secrets are in memory only.
+/// nobody else until the TEE restarts, but whom that user lends a secret. Secrets are in memory only.
 #[derive(Parser)]
 #[command(version, after_help = EXIT_CODES)]
 struct Args {
-    #[arg(long, global = true, default_value = "user-application", value_parser = parse_login,
-        help = format!("{LOGINS}; the vault takes its default alone, unless the system is a stock one"))]
-    login: Login,
+    #[arg(long, global = true, value_parser = parse_login,
+        help = format!("{LOGINS}; the vault takes user-application alone, which is the default, unless the system is a stock one; \
+            with --grant it is user"))]
+    login: Option<Login>,
     #[command(subcommand)]
     action: Action,
 }
@@ -34,7 +37,11 @@ enum Action {
     /// Write a secret to stdout as it was put
     Get {
         /// Name of the secret
-        name: String,
+        #[arg(required_unless_present = "grant")]
+        name: Option<String>,
+        /// The one that somebody lent you under this number, whatever its name is
+        #[arg(long, value_name = "NUMBER")]
+        grant: Option<u64>,
     },
     /// Print the names
     List,
@@ -43,6 +50,19 @@ enum Action {
         /// Name of the secret
         name: String,
     },
+    /// Lend a secret to somebody, as long as this runs
+    ///
+    /// Prints the grant's number, which is no secret, for `vault get --grant NUMBER`. Then it waits until all uses are made, the time is over
+    /// or `vault unshare NUMBER` takes it back. SIGINT and SIGTERM take it back, too; exit status 0 in any case. What is put under the
+    /// same name meanwhile is lent as well, what is put there after a `vault delete` is not.
+    Share(share::Args),
+    /// Take back what was lent
+    Unshare {
+        /// The grant's number
+        number: u64,
+    },
+    /// Print what is lent: number, to whom, which secret, how often and how long it may be used still
+    Shares,
 }
 
 fn main() -> ExitCode {
@@ -54,12 +74,12 @@ fn run(args: &Args) -> Result<(), Failure> {
         Action::Put { .. } => read_secret(stdin())?,
         _ => Zeroizing::default(),
     };
-    let session = Client::connect()
-        .and_then(|client| client.open(Uuid::from_bytes(UUID.octets), args.login))
-        .map_err(|error| Failure::at_open(error, "vault", args.login))?;
-    let ask = |command: Command, params: &mut _| ask(&session, command, params);
+    let owner = args.login.unwrap_or(Login::UserApplication);
+    let client = Client::connect().map_err(|error| Failure::at_open(error, "vault", owner))?;
+    let open = || open(&client, owner);
     match &args.action {
         Action::Put { name } => ask(
+            &open()?,
             Command::Put,
             &mut [
                 Param::MemIn(name.as_bytes()),
@@ -68,31 +88,20 @@ fn run(args: &Args) -> Result<(), Failure> {
                 Param::None,
             ],
         ),
-        Action::Get { name } => {
-            let mut room = Zeroizing::new([0; SECRET_MAX]);
-            let room = Param::MemOut(room.as_mut_slice(), 0);
-            let mut params = [
-                Param::MemIn(name.as_bytes()),
-                room,
-                Param::None,
-                Param::None,
-            ];
-            ask(Command::Get, &mut params)?;
-            print(params[1].written())
+        Action::Get { name, grant } => {
+            let session = match *grant {
+                None => open()?,
+                Some(number) => {
+                    let login = args.login.unwrap_or(Login::User);
+                    let lent = client.take_up(number, login);
+                    lent.map_err(|error| Failure::at_take_up(error, number, login))?
+                }
+            };
+            get(&session, name.as_deref().unwrap_or_default())
         }
-        Action::List => {
-            let mut room = [0; LIST_MAX];
-            let room = Param::MemOut(&mut room, 0);
-            let mut params = [room, Param::None, Param::None, Param::None];
-            ask(Command::List, &mut params)?;
-            let mut names: Vec<_> = params[0]
-                .written()
-                .split_inclusive(|&c| c == b'\n')
-                .collect();
-            names.sort();
-            print(&names.concat())
-        }
+        Action::List => print(&list(&open()?)?),
         Action::Delete { name } => ask(
+            &open()?,
             Command::Delete,
             &mut [
                 Param::MemIn(name.as_bytes()),
@@ -101,7 +110,56 @@ fn run(args: &Args) -> Result<(), Failure> {
                 Param::None,
             ],
         ),
+        Action::Share(args) => share::share(&open()?, args),
+        Action::Unshare { number } => share::unshare(&client, *number, owner),
+        Action::Shares => share::shares(&client, owner),
     }
+}
+
+fn open(client: &Client, login: Login) -> Result<Session, Failure> {
+    client
+        .open(Uuid::from_bytes(UUID.octets), login)
+        .map_err(|error| Failure::at_open(error, "vault", login))
+}
+
+fn get(session: &Session, name: &str) -> Result<(), Failure> {
+    let mut room = Zeroizing::new([0; SECRET_MAX]);
+    let room = Param::MemOut(room.as_mut_slice(), 0);
+    let mut params = [
+        Param::MemIn(name.as_bytes()),
+        room,
+        Param::None,
+        Param::None,
+    ];
+    ask(session, Command::Get, &mut params)?;
+    print(params[1].written())
+}
+
+/// The names, in order, each with its line end.
+fn list(session: &Session) -> Result<Vec<u8>, Failure> {
+    let mut room = [0; LIST_MAX];
+    let room = Param::MemOut(&mut room, 0);
+    let mut params = [room, Param::None, Param::None, Param::None];
+    ask(session, Command::List, &mut params)?;
+    let mut names: Vec<_> = params[0]
+        .written()
+        .split_inclusive(|&c| c == b'\n')
+        .collect();
+    names.sort();
+    Ok(names.concat())
+}
+
+/// The number by which a secret is lent.
+fn number(session: &Session, name: &[u8]) -> Result<u64, Failure> {
+    let mut params = [
+        Param::MemIn(name),
+        Param::ValueOut(0, 0),
+        Param::None,
+        Param::None,
+    ];
+    ask(session, Command::Number, &mut params)?;
+    let (low, high) = params[1].value();
+    Ok(u64::from(high) << 32 | u64::from(low))
 }
 
 fn ask(session: &Session, command: Command, params: &mut [Param<'_>; 4]) -> Result<(), Failure> {
