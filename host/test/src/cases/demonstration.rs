@@ -2,13 +2,16 @@
 //! The demonstration: what a session id and an open file descriptor are good for, as rows of a table with a word for
 //! each stack. Its cases need no TA but those that users have, and no PTA but the operator's.
 
-use super::Case;
+use super::{Case, G};
 use crate::world::{CLIENTS, Line, OWNER, Person, Process, STRANGER, let_person};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use client_binding_client::identity::Principal;
 use client_binding_client::{Client, Error, Login, Origin, Param};
-use client_binding_proto::{Identity, TaUuid, probe, relay, vault, vault_c, whoami};
+use client_binding_proto::{
+    GRANT, Identity, Param as Kind, TaUuid, probe, relay, vault, vault_c, whoami,
+};
 use client_binding_raw::code::TEE_ERROR_BAD_PARAMETERS;
+use client_binding_raw::sys::Params;
 use client_binding_raw::{Answer, Session, Tee};
 use client_binding_test::kit::program::{self, Program};
 use client_binding_test::kit::sys;
@@ -21,8 +24,8 @@ use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs;
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -45,8 +48,8 @@ pub(crate) struct Row {
     play: fn() -> Result<Ending>,
 }
 
-/// Operation, reason, the login method of who claims and of who owns.
-type Attempt = [&'static str; 4];
+/// The TA, operation, reason, the login method of who claims and of who owns.
+type Attempt = [&'static str; 5];
 
 impl Row {
     /// It succeeds on a stock stack, with that word for it, and is denied where all is bound.
@@ -79,7 +82,15 @@ impl Row {
         claim: &'static str,
         owner: &'static str,
     ) -> Self {
-        self.refused = Some([operation, reason, claim, owner]);
+        self.refused = Some([self.ta.text, operation, reason, claim, owner]);
+        self
+    }
+
+    /// It says so of this TA.
+    const fn of(mut self, ta: TaUuid) -> Self {
+        if let Some(refused) = &mut self.refused {
+            refused[0] = ta.text;
+        }
         self
     }
 
@@ -110,8 +121,7 @@ impl Row {
         Shown {
             outcome: self.on(stack),
             refused: refused.map(|attempt| {
-                let [operation, reason, claim, owner] = attempt.map(str::to_owned);
-                let ta = self.ta.text.to_owned();
+                let [ta, operation, reason, claim, owner] = attempt.map(str::to_owned);
                 Refused {
                     ta,
                     operation,
@@ -142,13 +152,13 @@ impl Row {
 
 macro_rules! rows {
     ($($number:literal $title:literal $rules:tt $row:ident $ta:ident $outcome:ident $play:expr
-        $(, refused $operation:literal $reason:literal $claim:literal $owner:literal)?;)*) => {
+        $(, refused $operation:literal $reason:literal $claim:literal $owner:literal $(of $other:ident)?)?;)*) => {
         pub(super) const CASES: &[Case] = &[$(Case::row(
             $number,
             $title,
             &$rules,
             Row::$row($ta::UUID, Outcome::$outcome, $play)
-                $(.refused($operation, $reason, $claim, $owner))?,
+                $(.refused($operation, $reason, $claim, $owner)$(.of($other))?)?,
         )),*];
     };
 }
@@ -195,6 +205,21 @@ rows! {
         service vault_c Freed last_holder;
     7020 "owner killed inside a command, then the next client" [5, 11]
         service vault_c Served owner_killed;
+    // Of an owner's secrets one is lent to the web server.
+    7021 "the web server reads the one secret that it was lent" [G + 1, G + 6]
+        service vault Served lent_secret;
+    7022 "the web server reads another secret of the owner's" [G + 9]
+        attack vault Reached other_secret;
+    7023 "the web server lists the names of all secrets" [G + 4]
+        attack vault Reached names, refused "invoke" "not-lent" "USER" "APPLICATION_USER";
+    7024 "the web server reads a fourth time where it may three times" [G + 4]
+        attack vault Reached fourth_time, refused "open" "no-grant" "USER" "USER" of GRANT;
+    7025 "the web server reads when its time is over" [G + 4]
+        attack vault Reached too_late, refused "open" "no-grant" "USER" "USER" of GRANT;
+    7026 "the web server reads when the owner has taken it back" [G + 8]
+        attack vault Reached taken_back, refused "open" "no-grant" "USER" "USER" of GRANT;
+    7027 "another user reads with the number that the web server has" [G + 3]
+        attack vault Reached somebody_else, refused "open" "not-the-grantee" "USER" "APPLICATION_USER";
 }
 
 /// The owner itself was denied its session.
@@ -544,11 +569,15 @@ fn join(person: Person, login: Login) -> Result<Ending> {
 }
 
 fn judge_join(joined: Join) -> Result<Ending> {
+    judge_read(joined, SECRET, Outcome::Shared)
+}
+
+fn judge_read(joined: Join, meant: &[u8], success: Outcome) -> Result<Ending> {
     match joined {
         Join::Denied(error) => Ok((Outcome::Denied, format!("{error}; the owner goes on"))),
-        Join::Read(secret) if secret == SECRET => {
+        Join::Read(secret) if secret == meant => {
             let secret = String::from_utf8_lossy(&secret);
-            Ok((Outcome::Shared, format!("it read {secret:?}")))
+            Ok((success, format!("it read {secret:?}")))
         }
         Join::Read(secret) => bail!("opened, but it is another instance: it holds {secret:?}"),
     }
@@ -568,33 +597,50 @@ fn join_same_user() -> Result<Ending> {
 
 /// The owner executes the program that the vault was built for. A stock system does not
 /// know programs; there the owner is just a user.
-fn vault_program(action: &str) -> Result<Vec<u8>> {
+fn vault_program(action: &str, name: &str, secret: &[u8]) -> Result<Vec<u8>> {
     let mut said = String::new();
     for login in ["user-application", "user"] {
-        let (status, output, error): (_, Vec<u8>, String) = let_person(OWNER, || {
-            let mut program = Command::new("/usr/bin/vault")
-                .args(["--login", login, action, NAME])
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()
-                .context("cannot execute vault")?;
-            let mut stdin = program.stdin.take().context("no stdin")?;
-            // It may have ended by then.
-            let _ = stdin.write_all(SECRET);
-            drop(stdin);
-            let output = program.wait_with_output()?;
-            let error = String::from_utf8_lossy(&output.stderr).into_owned();
-            Ok((output.status.code(), output.stdout, error))
-        })?;
-        match status {
-            Some(0) => return Ok(output),
-            // Its word for "access denied".
-            Some(3) => bail!(OwnerRefused(error.trim_end().into())),
-            _ => said = error,
+        let arguments = ["--login", login, action, name];
+        match let_person(OWNER, || ran(&arguments, secret))? {
+            Ran::Done(output) => return Ok(output),
+            Ran::Denied(error) => bail!(OwnerRefused(error)),
+            Ran::Failed(error) => said = error,
         }
     }
-    bail!("the owner's program: {}", said.trim_end())
+    bail!("the owner's program: {said}")
+}
+
+/// How it ended.
+#[derive(Serialize, Deserialize)]
+enum Ran {
+    Done(Vec<u8>),
+    Denied(String),
+    Failed(String),
+}
+
+const VAULT: &str = "/usr/bin/vault";
+
+/// Executes it as whoever calls.
+fn ran(arguments: &[&str], input: &[u8]) -> Result<Ran> {
+    let mut program = Command::new(VAULT)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("cannot execute vault")?;
+    let mut stdin = program.stdin.take().context("no stdin")?;
+    // It may have ended by then.
+    let _ = stdin.write_all(input);
+    drop(stdin);
+    let output = program.wait_with_output()?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    let error = error.trim_end().to_owned();
+    Ok(match output.status.code() {
+        Some(0) => Ran::Done(output.stdout),
+        Some(3) => Ran::Denied(error),
+        _ => Ran::Failed(error),
+    })
 }
 
 /// A stranger opens the vault before the owner does, and stays.
@@ -611,18 +657,18 @@ fn stranger_first() -> Result<Ending> {
         }
     })?;
     stranger.line.wait()?;
-    vault_program("put")?;
+    vault_program("put", NAME, SECRET)?;
     stranger.line.go()?;
     let joined = stranger.finish()?;
     ensure!(
-        vault_program("get")? == SECRET,
+        vault_program("get", NAME, b"")? == SECRET,
         "the owner's secret changed"
     );
     judge_join(joined)
 }
 
 fn join_ta() -> Result<Ending> {
-    vault_program("put")?;
+    vault_program("put", NAME, SECRET)?;
     let joined = let_person(STRANGER, || {
         let session = open(relay::UUID, Login::User)?;
         let mut room = [0; vault::SECRET_MAX];
@@ -639,10 +685,217 @@ fn join_ta() -> Result<Ending> {
         }
     })?;
     ensure!(
-        vault_program("get")? == SECRET,
+        vault_program("get", NAME, b"")? == SECRET,
         "the owner's secret changed"
     );
     judge_join(joined)
+}
+
+/// Whom the owner lends a secret.
+const WEB: Person = Person {
+    uid: 1003,
+    groups: &[1003],
+};
+const OTHER_NAME: &str = "another";
+const OTHER_SECRET: &[u8] = b"another secret of the owner's";
+
+/// Whether anything but a descriptor can be lent here.
+pub(super) fn can_lend() -> Result<bool> {
+    match Client::connect()?.grants(Login::User) {
+        Err(Error::NoDelegation) => Ok(false),
+        grants => Ok(grants.map(|_| true)?),
+    }
+}
+
+/// What the owner lends the web server.
+enum Loan {
+    /// One secret, by the owner's program, which runs as long.
+    Secret { program: Child, number: u64 },
+    /// Where no more can be done: the descriptor, and the session on it while there is one.
+    Descriptor { tee: Tee, session: Option<Session> },
+}
+
+impl Loan {
+    fn make(terms: &[&str]) -> Result<Self> {
+        vault_program("put", NAME, SECRET)?;
+        vault_program("put", OTHER_NAME, OTHER_SECRET)?;
+        OWNER.act()?;
+        if !can_lend()? {
+            let tee = Tee::connect()?;
+            let session = Some(log_in(&tee, vault::UUID, Login::User)?);
+            return Ok(Self::Descriptor { tee, session });
+        }
+        let mut program = Command::new(VAULT)
+            .args(["share", NAME, "--to", "user=web"])
+            .args(terms)
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot execute vault")?;
+        let mut number = String::new();
+        let said = program.stdout.take().context("no stdout")?;
+        BufReader::new(said).read_line(&mut number)?;
+        let number = number.trim_end().parse();
+        let number = number.context("the owner's program tells no number")?;
+        Ok(Self::Secret { program, number })
+    }
+
+    /// Lets somebody read with what the web server has.
+    fn read(&self, person: Person, name: &str) -> Result<Join> {
+        let_person(person, || match self {
+            Self::Secret { number, .. } => {
+                let number = number.to_string();
+                match ran(&["get", "--grant", &number, name], b"")? {
+                    Ran::Done(secret) => Ok(Join::Read(secret)),
+                    Ran::Denied(error) => Ok(Join::Denied(error)),
+                    Ran::Failed(error) => bail!("its program: {error}"),
+                }
+            }
+            Self::Descriptor { tee, session } => {
+                // Whoever has the descriptor needs no session of the owner's.
+                let session = session.map_or_else(|| log_in(tee, vault::UUID, Login::User), Ok)?;
+                Ok(Join::Read(ask_octets(
+                    tee,
+                    session,
+                    vault::Command::Get,
+                    name,
+                )?))
+            }
+        })
+    }
+
+    /// The web server must be served.
+    fn serves(&self) -> Result<()> {
+        match self.read(WEB, NAME)? {
+            Join::Read(secret) => {
+                ensure!(secret == SECRET, "it read {secret:?}");
+                Ok(())
+            }
+            Join::Denied(error) => bail!("what was lent: {error}"),
+        }
+    }
+
+    /// The web server tries once more, when the owner's program has noticed that it is over.
+    fn read_again(mut self) -> Result<Ending> {
+        if let Self::Secret { program, .. } = &mut self {
+            let end = program.wait()?;
+            ensure!(end.success(), "the owner's program: {end}");
+        }
+        self.end(WEB, NAME, SECRET)
+    }
+
+    fn end(self, person: Person, name: &str, meant: &[u8]) -> Result<Ending> {
+        let read = self.read(person, name)?;
+        self.judge(read, meant)
+    }
+
+    fn judge(self, read: Join, meant: &[u8]) -> Result<Ending> {
+        ensure!(
+            vault_program("get", NAME, b"")? == SECRET,
+            "the owner's secret changed"
+        );
+        judge_read(read, meant, Outcome::Reached)
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        if let Self::Secret { program, .. } = self {
+            let _ = program.kill();
+            let _ = program.wait();
+        }
+    }
+}
+
+/// What a command of the vault puts into the parameter behind a name, or into the first one without a name.
+fn ask_octets(tee: &Tee, session: Session, command: vault::Command, name: &str) -> Result<Vec<u8>> {
+    let input = tee.allocate(name.len().max(1))?;
+    input.write(0, name.as_bytes());
+    let output = tee.allocate(vault::SECRET_MAX.max(vault::LIST_MAX))?;
+    let mut params = Params::default();
+    let place = usize::from(!name.is_empty());
+    params[0] = input.param(Kind::MemIn);
+    params[place] = output.param(Kind::MemOut);
+    let values = tee
+        .invoke_with(session, command.number(), params)
+        .values()?;
+    let mut octets = output.read();
+    octets.truncate(values[place].1 as usize);
+    Ok(octets)
+}
+
+fn lent_secret() -> Result<Ending> {
+    let loan = Loan::make(&["--uses", "3", "--for", "10m"])?;
+    loan.serves()?;
+    let detail = String::from_utf8_lossy(SECRET);
+    Ok((Outcome::Served, format!("it read {detail:?}")))
+}
+
+fn other_secret() -> Result<Ending> {
+    let loan = Loan::make(&[])?;
+    loan.serves()?;
+    loan.end(WEB, OTHER_NAME, OTHER_SECRET)
+}
+
+fn names() -> Result<Ending> {
+    let loan = Loan::make(&[])?;
+    let listed = let_person(WEB, || match &loan {
+        Loan::Secret { number, .. } => {
+            let lent = Client::connect()?.take_up(*number, Login::User)?;
+            let mut room = [0; vault::LIST_MAX];
+            let room = Param::MemOut(&mut room, 0);
+            let mut params = [room, Param::None, Param::None, Param::None];
+            match lent.invoke(vault::Command::List.number(), &mut params) {
+                Ok(()) => Ok(Join::Read(params[0].written().to_owned())),
+                Err(error) if is_denial(&error) => Ok(Join::Denied(error.to_string())),
+                Err(error) => Err(error.into()),
+            }
+        }
+        Loan::Descriptor { tee, session } => {
+            let session = session.context("no session")?;
+            let names = ask_octets(tee, session, vault::Command::List, "")?;
+            Ok(Join::Read(names))
+        }
+    })?;
+    let meant = format!("{NAME}\n{OTHER_NAME}\n");
+    loan.judge(listed, meant.as_bytes())
+}
+
+fn fourth_time() -> Result<Ending> {
+    let loan = Loan::make(&["--uses", "3"])?;
+    for _ in 0..3 {
+        loan.serves()?;
+    }
+    loan.read_again()
+}
+
+fn too_late() -> Result<Ending> {
+    const TIME: Duration = Duration::from_secs(4);
+    let start = Instant::now();
+    let loan = Loan::make(&["--for", &format!("{}s", TIME.as_secs())])?;
+    loan.serves()?;
+    thread::sleep(TIME.saturating_sub(start.elapsed()));
+    loan.read_again()
+}
+
+fn taken_back() -> Result<Ending> {
+    let mut loan = Loan::make(&[])?;
+    loan.serves()?;
+    match &mut loan {
+        Loan::Secret { number, .. } => {
+            vault_program("unshare", &number.to_string(), b"")?;
+        }
+        // That is all that an owner can do.
+        Loan::Descriptor { tee, session } => {
+            tee.close(session.take().context("no session")?)?;
+        }
+    }
+    loan.read_again()
+}
+
+fn somebody_else() -> Result<Ending> {
+    let loan = Loan::make(&[])?;
+    loan.serves()?;
+    loan.end(STRANGER, NAME, SECRET)
 }
 
 /// The vault counts its sessions; that is how the normal world can see a release.
@@ -770,8 +1023,8 @@ mod tests {
     #[test]
     fn what_is_denied_is_refused_by_the_tee_or_by_the_ta() {
         for (number, row) in rows() {
-            // The client regains its euid; a TA that names its clients refuses others by itself.
-            let elsewhere = [7004, 7017].contains(&number);
+            // The client regains its euid; a TA that names its clients, or looks at the badge, refuses others by itself.
+            let elsewhere = [7004, 7017, 7022].contains(&number);
             let told = row.shown(Stack::Bound).refused.is_some();
             assert_eq!(told, row.is_attack() != elsewhere, "{number}");
             assert!(row.shown(Stack::Stock).refused.is_none(), "{number}");

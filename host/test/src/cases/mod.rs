@@ -144,12 +144,22 @@ impl Case {
     pub(crate) fn play(&self, bench: &Bench) -> Result<Option<String>> {
         let seen = match &self.play {
             Play::Case(play) => play(bench)?,
+            // A core that verifies may be one without delegation: there is nothing to show there.
+            Play::Row(_)
+                if self.is_of_delegation() && bench.verifies() && !demonstration::can_lend()? =>
+            {
+                None
+            }
             Play::Row(row) => Some(row.play(bench.stack)?),
         };
         match seen {
             Some(seen) if self.by_hash => apps::play_by_hash(self, bench, &seen).map(Some),
             seen => Ok(seen),
         }
+    }
+
+    fn is_of_delegation(&self) -> bool {
+        self.rules.iter().any(|rule| *rule > G)
     }
 
     /// Nothing if it is no row of the demonstration.
