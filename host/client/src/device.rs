@@ -6,7 +6,7 @@ use client_binding_raw::{Session, Tee};
 use std::os::fd::AsFd;
 
 /// One open file of it.
-pub(crate) trait Device: Send + Sync {
+pub(crate) trait Device: AsFd + Send + Sync {
     fn open(&self, argument: &mut OpenSession) -> nix::Result<()>;
     fn invoke(&self, argument: &mut Invoke) -> nix::Result<()>;
     fn cancel(&self, session: u32) -> nix::Result<()>;

@@ -129,6 +129,8 @@ pub enum Error {
         /// The reason, `E...` of errno(3).
         errno: i32,
     },
+    /// This kernel knows no limits: `CONFIG_TEE_CLIENT_LIMIT` of our driver.
+    CannotLimit,
     /// The TEE could not be reached.
     Communication {
         /// Who says so.
@@ -196,6 +198,7 @@ impl Error {
             Self::BadParameters { .. } => TEE_ERROR_BAD_PARAMETERS,
             Self::ShortBuffer { .. } => TEE_ERROR_SHORT_BUFFER,
             Self::NotAMember { .. } | Self::Kernel { .. } => TEE_ERROR_GENERIC,
+            Self::CannotLimit => TEE_ERROR_NOT_SUPPORTED,
             Self::Communication { .. } => TEE_ERROR_COMMUNICATION,
             Self::Other { code, .. } => code.0,
         }
@@ -209,7 +212,7 @@ impl Error {
             // It's a pseudo TA that says so.
             Self::TooMuchLent | Self::NoClock | Self::TooManyGrants => Origin::TrustedApp,
             Self::ShortBuffer { .. } => Origin::TrustedApp,
-            Self::NotAMember { .. } | Self::Kernel { .. } => Origin::Comms,
+            Self::NotAMember { .. } | Self::Kernel { .. } | Self::CannotLimit => Origin::Comms,
             Self::AccessDenied { origin }
             | Self::TargetDead { origin }
             | Self::Busy { origin }
@@ -250,6 +253,7 @@ impl fmt::Display for Error {
                 let errno = Errno::from_raw(*errno);
                 return write!(f, "{} ({errno:?}), said {}", errno.desc(), self.origin());
             }
+            Self::CannotLimit => return f.write_str("this kernel cannot limit descriptors"),
             Self::Other { code, origin } => return write!(f, "{code}, said {origin}"),
             Self::AccessDenied { .. } => "access denied",
             Self::TargetDead { .. } => "the TA crashed",

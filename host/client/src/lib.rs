@@ -67,6 +67,7 @@ mod device;
 mod error;
 pub mod identity;
 mod lend;
+mod limit;
 mod session;
 #[cfg(test)]
 mod tests;

@@ -9,8 +9,10 @@ use client_binding_abi::{ClientUuid, pta};
 use client_binding_proto::{GRANT, LEND};
 use client_binding_raw::sys::{Invoke, OpenSession};
 use nix::errno::Errno;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 use uuid::{Uuid, uuid};
 
@@ -33,7 +35,7 @@ type Shared = Arc<Mutex<Vec<u8>>>;
 
 /// What is open, and what was asked.
 #[derive(Default)]
-struct Paper {
+pub(crate) struct Paper {
     sessions: AtomicU32,
     /// As whom each of the three was opened.
     logins: Mutex<[Option<(u32, u32)>; 3]>,
@@ -273,7 +275,14 @@ impl Device for Paper {
     }
 }
 
-fn paper() -> (Arc<Paper>, Client) {
+impl AsFd for Paper {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        static BLANK: LazyLock<File> = LazyLock::new(|| File::open("/dev/null").unwrap());
+        BLANK.as_fd()
+    }
+}
+
+pub(crate) fn paper() -> (Arc<Paper>, Client) {
     let paper = Arc::new(Paper::default());
     (paper.clone(), Client(paper))
 }

@@ -74,7 +74,8 @@ pub fn take_up(tee: &Tee, number: u64, login: Login) -> Result<Session, Answer> 
     tee.open_with(GRANT, login, params)
 }
 
-fn halves(number: u64) -> Param {
+/// The number of a grant as a parameter.
+pub fn halves(number: u64) -> Param {
     let (low, high) = unpair(number);
     Param {
         attr: Kind::ValueIn as u64,

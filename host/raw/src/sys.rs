@@ -109,14 +109,26 @@ struct Allocate {
     id: i32,
 }
 
+/// `struct tee_ioctl_limit_data`: which sessions may be opened.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limit {
+    /// The only TA.
+    pub ta: [u8; 16],
+    /// The only value that may be the first parameter, if it is one at all.
+    pub param: Param,
+}
+
 mod ioctls {
-    use super::{Allocate, Buffer, Cancel, CloseSession};
+    use super::{Allocate, Buffer, Cancel, CloseSession, Limit};
     const TEE: u8 = 0xa4;
     nix::ioctl_readwrite!(allocate, TEE, 1, Allocate);
     nix::ioctl_read!(open_session, TEE, 2, Buffer);
     nix::ioctl_read!(invoke, TEE, 3, Buffer);
     nix::ioctl_read!(cancel, TEE, 4, Cancel);
     nix::ioctl_read!(close_session, TEE, 5, CloseSession);
+    // The last number there is, where upstream's will not come.
+    nix::ioctl_write_ptr!(limit, TEE, 255, Limit);
 }
 
 fn buffer_of<T>(argument: &mut T) -> Buffer {
@@ -162,6 +174,12 @@ pub fn close_session(fd: BorrowedFd<'_>, session: u32) -> nix::Result<()> {
     let mut argument = CloseSession { session };
     // SAFETY: the structure is the one that Linux expects here.
     unsafe { ioctls::close_session(fd.as_raw_fd(), &mut argument) }.map(drop)
+}
+
+/// `TEE_IOC_LIMIT`. A kernel without it says `EINVAL`.
+pub fn limit(fd: BorrowedFd<'_>, argument: &Limit) -> nix::Result<()> {
+    // SAFETY: the structure is the one that Linux expects here.
+    unsafe { ioctls::limit(fd.as_raw_fd(), argument) }.map(drop)
 }
 
 /// Memory that the TEE can reach, too. The kernel keeps the connection open for as

@@ -4,9 +4,10 @@
 
 use crate::Login;
 use crate::code::*;
-use crate::sys::{self, Invoke, OpenSession, Param, Params, SharedMemory};
+use crate::lend::halves;
+use crate::sys::{self, Invoke, Limit, OpenSession, Param, Params, SharedMemory};
 use anyhow::Context;
-use client_binding_proto::{Identity, Shape, TaUuid};
+use client_binding_proto::{GRANT, Identity, Shape, TaUuid};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use serde::{Deserialize, Serialize};
@@ -196,6 +197,16 @@ impl Tee {
         sys::close_session(self.as_fd(), session.0)
     }
 
+    /// From now on the open file is for sessions with that TA alone, whoever has it.
+    pub fn limit_to_ta(&self, ta: TaUuid) -> nix::Result<()> {
+        sys::limit(self.as_fd(), &Limit::to_ta(ta.octets))
+    }
+
+    /// From now on the open file is for what was lent by that grant alone, whoever has it.
+    pub fn limit_to_grant(&self, number: u64) -> nix::Result<()> {
+        sys::limit(self.as_fd(), &Limit::to_grant(number))
+    }
+
     /// Lets programs inherit the descriptor. libteec opens the device without `O_CLOEXEC`; we have to
     /// ask for that.
     pub fn inheritable(&self) -> nix::Result<RawFd> {
@@ -206,6 +217,20 @@ impl Tee {
     /// Memory that the TEE can reach, too.
     pub fn allocate(&self, size: usize) -> nix::Result<SharedMemory> {
         SharedMemory::allocate(self.as_fd(), size)
+    }
+}
+
+impl Limit {
+    /// To that TA.
+    pub fn to_ta(ta: [u8; 16]) -> Self {
+        let param = Param::default();
+        Self { ta, param }
+    }
+
+    /// To that grant, which is named when a session for it is opened.
+    pub fn to_grant(number: u64) -> Self {
+        let (ta, param) = (GRANT.octets, halves(number));
+        Self { ta, param }
     }
 }
 

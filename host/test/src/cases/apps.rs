@@ -14,7 +14,7 @@ use client_binding_proto::probe::{Flavour, Kind};
 use client_binding_raw::code::{
     TEE_ERROR_BAD_PARAMETERS, TEE_ORIGIN_TEE, TEE_ORIGIN_TRUSTED_APP, TEE_SUCCESS,
 };
-use client_binding_raw::{Answer, Login, Session, Tee};
+use client_binding_raw::{Answer, Login, Session, Tee, pass};
 use client_binding_test::Stack;
 use client_binding_test::kit::program::{DISK, Program, copy, myself};
 use client_binding_test::kit::{memory, sys};
@@ -1011,14 +1011,14 @@ pub(crate) fn serve_orders() -> ExitCode {
                     })
                 }
                 Order::OpenOn(fd, login) => {
-                    let tee = Tee::from(sys::inherited_fd(fd)?);
+                    let tee = Tee::from(pass::inherited(fd)?);
                     let opened = tee.open(probe(false).uuid, login);
                     let session = opened.map_err(|answer| anyhow!("{answer}"))?;
                     at = Some((tee, session));
                     serde_json::to_string(&session)
                 }
                 Order::Take(fd, session) => {
-                    at = Some((Tee::from(sys::inherited_fd(fd)?), session));
+                    at = Some((Tee::from(pass::inherited(fd)?), session));
                     serde_json::to_string(&())
                 }
                 Order::Ask => {

@@ -8,7 +8,7 @@ use crate::stats::Stats;
 use crate::world::{Line, OWNER, Person, Process, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, ensure};
 use client_binding_proto::probe::{self, Flavour, Kind};
-use client_binding_raw::{Answer, Login, Session, Tee};
+use client_binding_raw::{Answer, Login, Session, Tee, pass};
 use client_binding_test::Stack;
 use client_binding_test::kit::sys;
 use nix::errno::Errno;
@@ -284,7 +284,7 @@ impl Holder {
                     let device = seat.tee.as_fd().as_raw_fd();
                     drop(Process::start(|_| -> Result<()> {
                         // The child has no descriptor, which is all that this is about.
-                        drop(sys::inherited_fd(device)?);
+                        drop(pass::inherited(device)?);
                         theirs.go()?;
                         let waited = theirs.wait();
                         drop(memory);

@@ -3,14 +3,14 @@
 
 use super::sys;
 use anyhow::{Context, Result, anyhow};
+use client_binding_raw::pass;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Gid, Pid, Uid, setgroups, setresgid, setresuid};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::io::{BufRead, BufReader, ErrorKind, IoSlice, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::exit;
 
@@ -124,17 +124,12 @@ impl Line {
 
     /// Sends a file descriptor.
     pub fn send_fd(&mut self, fd: impl AsFd) -> Result<()> {
-        let fds = [fd.as_fd().as_raw_fd()];
-        let rights = [ControlMessage::ScmRights(&fds)];
-        let socket = self.0.get_ref().as_raw_fd();
-        let octet = [IoSlice::new(b"\n")];
-        sendmsg::<()>(socket, &octet, &rights, MsgFlags::empty(), None).context("sendmsg")?;
-        Ok(())
+        pass::send(self.0.get_ref(), fd).context("sendmsg")
     }
 
     /// Waits for a file descriptor.
     pub fn receive_fd(&mut self) -> Result<OwnedFd> {
-        sys::receive_fd(self.0.get_ref().as_fd())?.context("the message brought no descriptor")
+        pass::receive(self.0.get_ref())?.context("the message brought no descriptor")
     }
 
     /// Gives up after that long.

@@ -2,11 +2,10 @@
 //! Other programs: copies of this one, and what they do on a descriptor that they inherit.
 
 use super::people::{OWNER, ROOT};
-use super::sys;
 use anyhow::{Context, Result, anyhow};
 use client_binding_client::app;
 use client_binding_client::identity::Measurement;
-use client_binding_raw::{Session, Tee};
+use client_binding_raw::{Session, Tee, pass};
 use nix::unistd::getpid;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -122,7 +121,7 @@ pub fn on_inherited<T: Serialize>(
 ) -> ExitCode {
     let answer = (|| -> Result<T> {
         let [fd, session] = numbers.try_into().map_err(|_| anyhow!("two numbers"))?;
-        let tee = Tee::from(sys::inherited_fd(RawFd::try_from(fd)?)?);
+        let tee = Tee::from(pass::inherited(RawFd::try_from(fd)?)?);
         Ok(act(&tee, Session(session)))
     })();
     match answer.and_then(|answer| Ok(serde_json::to_string(&answer)?)) {

@@ -2,13 +2,11 @@
 //! System calls of those who attack that Rust cannot vouch for.
 #![expect(unsafe_code, reason = "Rust cannot vouch for system calls")]
 
-use nix::cmsg_space;
+use client_binding_raw::pass;
 use nix::libc;
 use nix::sys::mman::{MRemapFlags, MapFlags, ProtFlags, mmap_anonymous, mprotect, mremap};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::unistd::ForkResult;
 use std::ffi::c_void;
-use std::io::IoSliceMut;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
@@ -31,25 +29,6 @@ pub fn set_thread_uid(real: u32, effective: u32, saved: u32) -> nix::Result<()> 
     // SAFETY: takes numbers only.
     let result = unsafe { libc::syscall(libc::SYS_setresuid, real, effective, saved) };
     nix::errno::Errno::result(result).map(drop)
-}
-
-/// Takes a file descriptor out of a UNIX socket.
-pub fn receive_fd(socket: BorrowedFd<'_>) -> nix::Result<Option<OwnedFd>> {
-    let mut octet = [0];
-    let mut room = [IoSliceMut::new(&mut octet)];
-    let mut ancillary = cmsg_space!(RawFd);
-    let message = recvmsg::<()>(
-        socket.as_raw_fd(),
-        &mut room,
-        Some(&mut ancillary),
-        MsgFlags::MSG_CMSG_CLOEXEC,
-    )?;
-    let fd = message.cmsgs()?.find_map(|message| match message {
-        ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
-        _ => None,
-    });
-    // SAFETY: the kernel has just made it for us; nobody else knows it.
-    Ok(fd.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }))
 }
 
 /// Takes a file descriptor out of another process, as a debugger may.
@@ -99,6 +78,23 @@ pub fn register(tee: BorrowedFd<'_>, memory: &'static [AtomicU32]) -> nix::Resul
     let fd = unsafe { ioctls::register(tee.as_raw_fd(), &mut argument) }?;
     // SAFETY: the kernel has just made it for us; nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// `TEE_IOC_LIMIT` with an argument of that size at that address, whatever is there.
+pub fn limit_at(tee: BorrowedFd<'_>, size: usize, address: usize) -> nix::Result<()> {
+    let request = nix::request_code_write!(0xa4, 255, size);
+    // SAFETY: Linux only reads there, and finds out itself whether it can.
+    let answer = unsafe { libc::ioctl(tee.as_raw_fd(), request as libc::Ioctl, address) };
+    nix::errno::Errno::result(answer).map(drop)
+}
+
+/// `TEE_IOC_SUPPL_RECV` or `TEE_IOC_SUPPL_SEND`, by its number.
+pub fn ask_as_supplicant(tee: BorrowedFd<'_>, number: u8) -> nix::Result<()> {
+    let nothing = [0_u64; 2];
+    let request = nix::request_code_read!(0xa4, number, size_of_val(&nothing));
+    // SAFETY: a `struct tee_ioctl_buf_data` without a buffer, which is only read.
+    let answer = unsafe { libc::ioctl(tee.as_raw_fd(), request as libc::Ioctl, &nothing) };
+    nix::errno::Errno::result(answer).map(drop)
 }
 
 /// `struct mount_attr`.
@@ -178,21 +174,13 @@ pub fn set_attribute(
     nix::errno::Errno::result(path.with_nix_path(set)?).map(drop)
 }
 
-/// A descriptor that this program was started with and that nothing in it uses yet.
-pub fn inherited_fd(fd: RawFd) -> nix::Result<OwnedFd> {
-    // SAFETY: only reads a flag of it, and fails if there is no such descriptor.
-    nix::errno::Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFD) })?;
-    // SAFETY: it exists, and the caller knows that nobody else uses it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
 /// The file that `binfmt_misc` had us interpret, if we were told to have it open.
 pub fn interpreted_fd() -> nix::Result<OwnedFd> {
     const AT_EXECFD: libc::c_ulong = 2;
     // SAFETY: only reads what the kernel gave this program.
     let fd = unsafe { libc::getauxval(AT_EXECFD) };
     match RawFd::try_from(fd) {
-        Ok(fd) if fd > 0 => inherited_fd(fd),
+        Ok(fd) if fd > 0 => pass::inherited(fd),
         _ => Err(nix::Error::ENOENT),
     }
 }
