@@ -60,6 +60,8 @@ struct Args {
     invoke_on: Option<Vec<u32>>,
     #[arg(long, hide = true, num_args = 2, value_names = ["FD", "SESSION"])]
     close_on: Option<Vec<u32>>,
+    #[arg(long, hide = true, num_args = 2, value_names = ["FD", "SESSION"])]
+    open_on: Option<Vec<u32>>,
     /// The same, a case of chapter 9
     #[arg(long, hide = true, value_name = "CASE")]
     play_as_plain_program: Option<u32>,
@@ -83,6 +85,9 @@ fn main() -> ExitCode {
     }
     if let Some(numbers) = &args.close_on {
         return cases::close_on(numbers);
+    }
+    if let Some(numbers) = &args.open_on {
+        return cases::open_on(numbers);
     }
     if args.agent {
         return cases::serve_orders();

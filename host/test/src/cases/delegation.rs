@@ -874,7 +874,7 @@ impl Way {
     }
 }
 
-fn can_lend(b: &Bench, seat: &Seat) -> Result<bool> {
+pub(super) fn can_lend(b: &Bench, seat: &Seat) -> Result<bool> {
     if !b.verifies() {
         return Ok(false);
     }
@@ -893,7 +893,7 @@ fn can_lend(b: &Bench, seat: &Seat) -> Result<bool> {
 }
 
 /// Tells the TA to allow them to be lent.
-fn allow(seat: &Seat, commands: &[Command]) -> Result<()> {
+pub(super) fn allow(seat: &Seat, commands: &[Command]) -> Result<()> {
     let octets: Vec<u8> = commands
         .iter()
         .flat_map(|command| command.number().to_le_bytes())
@@ -914,7 +914,7 @@ fn uuid_of(user: Person) -> abi::ClientUuid {
 }
 
 /// Those commands to that user, for ever.
-fn request(seat: &Seat, to: Person, commands: &[Command]) -> Request {
+pub(super) fn request(seat: &Seat, to: Person, commands: &[Command]) -> Request {
     let mut request = Request {
         session: seat.session.0,
         login: abi::Login::USER.0,

@@ -12,6 +12,7 @@ mod disown;
 mod faults;
 mod hostile;
 mod kernel;
+mod limited;
 mod matrix;
 mod neighbours;
 mod operator;
@@ -26,6 +27,7 @@ use anyhow::Result;
 pub(crate) use apps::{become_application, play_as_plain_program, serve_orders};
 use client_binding_test::{Planned, Proves, Stack};
 pub(crate) use demonstration::Row;
+pub(crate) use limited::open_on;
 use std::fmt;
 pub(crate) use travel::{close_on, invoke_on};
 
@@ -225,6 +227,7 @@ pub(crate) fn choose(filters: &[String]) -> Vec<&'static Case> {
         quota::CASES,
         delegation::CASES,
         disown::CASES,
+        limited::CASES,
         demonstration::CASES,
         faults::LAST,
     ];
