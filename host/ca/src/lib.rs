@@ -6,12 +6,13 @@ mod myself;
 
 use client_binding_client::app;
 use client_binding_client::identity::{Application, Principal};
-use client_binding_client::{Error, Login, Origin};
+use client_binding_client::{Client, Error, Login, Origin};
 use client_binding_proto::vault::{Refusal, SECRET_MAX};
 pub use grantee::{GRANTEES, parse_grantee};
 use myself::{IdMap, has_own_code_only};
-use std::fmt::Display;
+use std::fmt::{self, Display, Formatter};
 use std::io::{Read, Write, stdout};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitCode;
 use zeroize::Zeroizing;
@@ -145,6 +146,23 @@ impl Number {
     }
 }
 
+/// The help of [`connect`]'s argument.
+pub const DEVICE_FROM: &str =
+    "Do not open the device, but be sent a descriptor of it by the broker at this socket";
+
+/// Connects to the TEE, or is sent a connection by a broker (see `vault-broker`).
+pub fn connect(device_from: Option<&Path>) -> Result<Client, Failure> {
+    let Some(path) = device_from else {
+        return Client::connect().map_err(Failure::at_connect);
+    };
+    let received = UnixStream::connect(path).and_then(Client::receive_from);
+    received.map_err(|error| {
+        let path = path.display();
+        let advice = "does vault-broker run, and may you write to its socket?";
+        Failure::new(format!("no TEE from {path}: {error} ({advice})"), 6)
+    })
+}
+
 /// Why a program ends without having done its work.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -163,10 +181,35 @@ impl Failure {
         Self { message, status }
     }
 
+    /// No connection to the TEE.
+    fn at_connect(error: Error) -> Self {
+        Self::new(
+            format!("{error} (is there a /dev/tee0, and may you open it?)"),
+            6,
+        )
+    }
+
+    /// A descriptor that could not be limited.
+    pub fn at_limit(error: Error) -> Self {
+        match error {
+            Error::NoTee => Self::at_connect(error),
+            Error::CannotLimit => Self::new(
+                format!("{error} (its TEE driver needs CONFIG_TEE_CLIENT_LIMIT)"),
+                6,
+            ),
+            _ => Self::other(format!("cannot limit a descriptor: {error}")),
+        }
+    }
+
     /// A session that could not be opened.
     pub fn at_open(error: Error, ta: &str, login: Login) -> Self {
         let (advice, status) = match (&error, login) {
-            (Error::NoTee, _) => ("is there a /dev/tee0, and may you open it?".into(), 6),
+            (
+                Error::AccessDenied {
+                    origin: Origin::Comms,
+                },
+                _,
+            ) => ("the descriptor is limited to something else".into(), 3),
             (Error::AccessDenied { .. }, Login::Public) => (
                 format!("{ta} may want to know its client: try --login user"),
                 3,
@@ -259,6 +302,12 @@ impl Failure {
             }
             _ => Self::other(error),
         }
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
     }
 }
 

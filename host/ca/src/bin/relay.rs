@@ -2,8 +2,10 @@
 //! Keeps secrets in a vault that belongs to another TA, the relay.
 
 use clap::{Parser, Subcommand};
-use client_binding_ca::{EXIT_CODES, Failure, LOGINS, finish, parse_login, print, read_secret};
-use client_binding_client::{Client, Error, Login, Param};
+use client_binding_ca::{
+    EXIT_CODES, Failure, LOGINS, connect, finish, parse_login, print, read_secret,
+};
+use client_binding_client::{Error, Login, Param};
 use client_binding_proto::Identity;
 use client_binding_proto::relay::{Command, UUID};
 use client_binding_proto::vault::SECRET_MAX;
@@ -69,8 +71,8 @@ fn run(args: &Args) -> Result<(), Failure> {
         }
         Action::Whoami => (Command::WhoAmI, [value(), value(), value(), value()]),
     };
-    Client::connect()
-        .and_then(|client| client.open(Uuid::from_bytes(UUID.octets), args.login))
+    connect(None)?
+        .open(Uuid::from_bytes(UUID.octets), args.login)
         .map_err(|error| Failure::at_open(error, "relay", args.login))?
         .invoke(command.number(), &mut params)
         .map_err(Failure::at_invoke)?;

@@ -6,11 +6,13 @@
 use clap::Parser;
 use client_binding_abi as abi;
 use client_binding_ca::{
-    EXIT_CODES, Expected, Failure, LOGINS, expected, finish, parse_login, print,
+    DEVICE_FROM, EXIT_CODES, Expected, Failure, LOGINS, connect, expected, finish, parse_login,
+    print,
 };
-use client_binding_client::{Client, Login, Param};
+use client_binding_client::{Login, Param};
 use client_binding_proto::Identity;
 use client_binding_proto::whoami::{Command, UUID};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use uuid::Uuid;
 
@@ -20,6 +22,8 @@ use uuid::Uuid;
 struct Args {
     #[arg(long, default_value = "user", value_parser = parse_login, help = LOGINS)]
     login: Login,
+    #[arg(long, value_name = "SOCKET", help = DEVICE_FROM)]
+    device_from: Option<PathBuf>,
     /// Print the client UUID that a TA is going to see, without asking one
     #[arg(long)]
     expect: bool,
@@ -47,8 +51,8 @@ fn run(args: &Args) -> Result<(), Failure> {
         return print(format!("{shown} ({reason})\n{noted}").as_bytes());
     }
 
-    let session = Client::connect()
-        .and_then(|client| client.open(Uuid::from_bytes(UUID.octets), args.login))
+    let session = connect(args.device_from.as_deref())?
+        .open(Uuid::from_bytes(UUID.octets), args.login)
         .map_err(|error| Failure::at_open(error, "whoami", args.login))?;
     let mut params = [
         Param::ValueOut(0, 0),

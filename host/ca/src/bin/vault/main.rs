@@ -4,10 +4,13 @@
 mod share;
 
 use clap::{Parser, Subcommand};
-use client_binding_ca::{EXIT_CODES, Failure, LOGINS, finish, parse_login, print, read_secret};
+use client_binding_ca::{
+    DEVICE_FROM, EXIT_CODES, Failure, LOGINS, connect, finish, parse_login, print, read_secret,
+};
 use client_binding_client::{Client, Login, Param, Session};
 use client_binding_proto::vault::{Command, LIST_MAX, SECRET_MAX, UUID};
 use std::io::stdin;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -23,6 +26,8 @@ struct Args {
         help = format!("{LOGINS}; the vault takes user-application alone, which is the default, unless the system is a stock one; \
             with --grant it is user"))]
     login: Option<Login>,
+    #[arg(long, global = true, value_name = "SOCKET", help = DEVICE_FROM)]
+    device_from: Option<PathBuf>,
     #[command(subcommand)]
     action: Action,
 }
@@ -75,7 +80,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         _ => Zeroizing::default(),
     };
     let owner = args.login.unwrap_or(Login::UserApplication);
-    let client = Client::connect().map_err(|error| Failure::at_open(error, "vault", owner))?;
+    let client = connect(args.device_from.as_deref())?;
     let open = || open(&client, owner);
     match &args.action {
         Action::Put { name } => ask(
