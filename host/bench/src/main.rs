@@ -16,7 +16,7 @@ use client_binding_raw::lend::Lender;
 use client_binding_raw::pta::with_types;
 use client_binding_raw::{Answer, Login, Tee};
 use client_binding_test::kit::people::{OWNER, STRANGER, let_person};
-use delegation::{FOREVER, Request, UNLIMITED};
+use delegation::Request;
 use teec::Session;
 
 /// Makes the calls that are counted
@@ -109,15 +109,10 @@ fn lend(rounds: Rounds) -> Result<()> {
     let managing = Tee::connect()?;
     let lender = Lender::open(&managing, Login::User)?;
     let uuid = Principal::User(OWNER.uid).uuid();
-    let request = Request {
-        session: owner.number(),
-        login: abi::Login::USER.0,
-        grantee: abi::ClientUuid::from_octets(uuid.into_bytes()),
-        uses: UNLIMITED,
-        lifetime: FOREVER,
-        count: 1,
-        ..Request::default()
-    };
+    let uuid = abi::ClientUuid::from_octets(uuid.into_bytes());
+    let request = Request::new(abi::Login::USER, uuid, &[none.number()]);
+    let mut request = request.context("eight commands at the most")?;
+    request.session = owner.number();
     let mut grantee = tee.take_up(lender.lend(&request)??)?;
     let accepted = Answer::is_success;
     rounds.each(|| invoke(&mut owner, Call::Invoke0, none, accepted))?;

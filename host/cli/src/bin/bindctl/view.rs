@@ -298,14 +298,14 @@ impl DenialView {
 #[serde(untagged)]
 pub(crate) enum NewsView {
     Lost { lost: u64 },
-    Refused(DenialView),
+    Refused(Box<DenialView>),
 }
 
 impl NewsView {
     pub(crate) fn new(news: &News) -> Self {
         match news {
             News::Lost(lost) => Self::Lost { lost: *lost },
-            News::Refused(denial) => Self::Refused(DenialView::new(denial)),
+            News::Refused(denial) => Self::Refused(Box::new(DenialView::new(denial))),
         }
     }
 
