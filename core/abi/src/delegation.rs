@@ -140,8 +140,8 @@ impl Request {
     /// Size of the record.
     pub const SIZE: usize = 96;
 
-    /// These commands, at most [`MAX_COMMANDS`], to that client: any number of times, for ever. Of which session or grant they are is not said
-    /// yet.
+    /// These commands, at most [`MAX_COMMANDS`], to that client: any number of times, for ever. Of which session or grant they
+    /// are is not said yet.
     pub fn new(login: Login, grantee: ClientUuid, commands: &[u32]) -> Option<Self> {
         let mut request = Self {
             lifetime: FOREVER,

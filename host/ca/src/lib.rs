@@ -273,6 +273,19 @@ impl Failure {
         }
     }
 
+    /// The vault's secret that was lent could not be had.
+    pub fn at_lent(error: Error) -> Self {
+        match error {
+            Error::AccessDenied {
+                origin: Origin::TrustedApp,
+            } => Self::new(
+                format!("{error} (the secret that you were lent has another name, or was deleted)"),
+                3,
+            ),
+            error => Self::at_invoke(error),
+        }
+    }
+
     /// Something could not be lent, listed or taken back.
     pub fn at_lending(error: Error) -> Self {
         match error {
@@ -422,6 +435,28 @@ mod tests {
             assert_eq!(Failure::at_open(error, "x", login).status, status);
         }
         let open = |code, login| Failure::at_open(Error::from_numbers(code, 3), "x", login).status;
+        let lent = |code, origin| {
+            let error = Error::from_numbers(code, origin);
+            let by_number = Failure::at_take_up(error.clone(), 7, Login::User).status;
+            (
+                by_number,
+                Failure::at_lent(error.clone()).status,
+                Failure::at_lending(error).status,
+            )
+        };
+        assert_eq!(lent(0xffff_0001, 3), (3, 3, 3));
+        assert_eq!(lent(0xffff_0006, 4), (6, 1, 2));
+        assert_eq!(lent(0xffff_000d, 3), (6, 1, 1));
+        for error in [
+            Error::NoDelegation,
+            Error::NoClock,
+            Error::TooManyGrants,
+            Error::TooMuchLent,
+        ] {
+            assert_eq!(Failure::at_lending(error).status, 1);
+        }
+        let none = Failure::at_take_up(Error::NoDelegation, 7, Login::User);
+        assert_eq!(none.status, 1);
         assert_eq!(open(0xffff_0001, Login::User), 3);
         assert_eq!(open(0xffff_0008, Login::User), 6);
     }

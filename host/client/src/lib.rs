@@ -148,7 +148,8 @@ impl Session {
     }
 
     /// Lends these commands, at most eight, as soon as the offer is [made](Offer::make). Of a session that was
-    /// [taken up](Client::take_up) it passes on what was lent, which must allow that by its depth, and never more than that.
+    /// [taken up](Client::take_up) it passes on what was lent, if that has [depth](Offer::depth): never more commands, uses or time than are
+    /// left of it, which the offer has to say.
     pub fn grant(&self, to: impl Into<Grantee>, commands: &[u32]) -> Offer<'_> {
         Offer::new(self, to.into(), commands)
     }

@@ -18,8 +18,9 @@ pub const LIST_MAX: usize = CAPACITY * (NAME_MAX + 1);
 commands! {
     /// Name, secret of 1 to [`SECRET_MAX`] octets. Replaces what was there.
     Put = 0 [MemIn, MemIn, None, None],
-    /// Name, room for the secret. A short buffer tells the size it should have had. It can be lent: a grant's badge is the [number](Self::Number)
-    /// of the one secret that the grantee gets, by its name or without a name. `TEE_ERROR_ACCESS_DENIED` is for any other name.
+    /// Name, room for the secret. A short buffer tells the size it should have had. It can be lent: a grant's badge is the
+    /// [number](Self::Number) of the one secret that the grantee gets, by its name or without a name. Any other name is
+    /// answered with `TEE_ERROR_ACCESS_DENIED`.
     Get = 1 [MemIn, MemOut, None, None],
     /// Names, each followed by a line end. A short buffer tells the size it should have had.
     List = 2 [MemOut, None, None, None],

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The demonstration: what a session id and an open file descriptor are good for, as rows of a table with a word for
-//! each stack. Its cases need no TA but those that users have, and no PTA but the operator's.
+//! each stack. Its cases need no TA but those that users have, and no PTA but the operator's and those of delegation.
 
 use super::{Case, G};
 use crate::world::{CLIENTS, Line, OWNER, Person, Process, STRANGER, let_person};

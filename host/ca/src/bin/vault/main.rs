@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use client_binding_ca::{
     DEVICE_FROM, EXIT_CODES, Failure, LOGINS, connect, finish, parse_login, print, read_secret,
 };
-use client_binding_client::{Client, Login, Param, Session};
+use client_binding_client::{Client, Error, Login, Param, Session};
 use client_binding_proto::vault::{Command, LIST_MAX, SECRET_MAX, UUID};
 use std::io::stdin;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 struct Args {
     #[arg(long, global = true, value_parser = parse_login,
         help = format!("{LOGINS}; the vault takes user-application alone, which is the default, unless the system is a stock one; \
-            with --grant it is user"))]
+            for get --grant the default is user"))]
     login: Option<Login>,
     #[arg(long, global = true, value_name = "SOCKET", help = DEVICE_FROM)]
     device_from: Option<PathBuf>,
@@ -94,15 +94,16 @@ fn run(args: &Args) -> Result<(), Failure> {
             ],
         ),
         Action::Get { name, grant } => {
-            let session = match *grant {
-                None => open()?,
+            let name = name.as_deref().unwrap_or_default();
+            match *grant {
+                None => get(&open()?, name, Failure::at_invoke),
                 Some(number) => {
                     let login = args.login.unwrap_or(Login::User);
                     let lent = client.take_up(number, login);
-                    lent.map_err(|error| Failure::at_take_up(error, number, login))?
+                    let lent = lent.map_err(|error| Failure::at_take_up(error, number, login))?;
+                    get(&lent, name, Failure::at_lent)
                 }
-            };
-            get(&session, name.as_deref().unwrap_or_default())
+            }
         }
         Action::List => print(&list(&open()?)?),
         Action::Delete { name } => ask(
@@ -127,7 +128,7 @@ fn open(client: &Client, login: Login) -> Result<Session, Failure> {
         .map_err(|error| Failure::at_open(error, "vault", login))
 }
 
-fn get(session: &Session, name: &str) -> Result<(), Failure> {
+fn get(session: &Session, name: &str, failure: fn(Error) -> Failure) -> Result<(), Failure> {
     let mut room = Zeroizing::new([0; SECRET_MAX]);
     let room = Param::MemOut(room.as_mut_slice(), 0);
     let mut params = [
@@ -136,7 +137,9 @@ fn get(session: &Session, name: &str) -> Result<(), Failure> {
         Param::None,
         Param::None,
     ];
-    ask(session, Command::Get, &mut params)?;
+    session
+        .invoke(Command::Get.number(), &mut params)
+        .map_err(failure)?;
     print(params[1].written())
 }
 
