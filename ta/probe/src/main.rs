@@ -13,7 +13,8 @@ use client_binding_ta_kit as kit;
 use core::ptr;
 use heapless::Vec;
 use optee_utee::{
-    Error, ErrorKind, ParameterAny, ParameterValueRead, ParametersAny, Result, Time, raw,
+    Error, ErrorKind, ParameterAny, ParameterMemref, ParameterMemrefRead, ParameterMemrefWrite,
+    ParameterValueRead, ParameterValueWrite, ParametersAny, Result, Time, raw,
 };
 use optee_utee::{ta_close_session, ta_create, ta_destroy, ta_invoke_command, ta_open_session};
 use spin::Mutex;
@@ -134,6 +135,8 @@ fn invoke(number: u32, params: &mut ParametersAny) -> Result<()> {
             client_binding_clients::revoke(number).map(drop)
         }
         Command::Disown => client_binding_clients::disown(),
+        Command::Clock => clock(params),
+        Command::Mirror => mirror(params),
         Command::Wait => kit::wait(params.0.as_value_input()?.get_a()),
         Command::Panic => panic!("the client asked for it"),
     }
@@ -289,17 +292,18 @@ fn take_up(params: &mut ParametersAny) -> Result<()> {
     kit::answer_value(&mut params.1, answer.0, answer.1)
 }
 
+fn now() -> Time {
+    let mut now = Time::new();
+    now.system_time();
+    now
+}
+
 fn wait_in_time(params: &mut ParametersAny) -> Result<()> {
     let timeout = params.2.as_value_input()?.get_a();
     let (session, answer) = open_other(params)?;
     if answer.0 != 0 {
         return result(answer.0);
     }
-    let now = || {
-        let mut now = Time::new();
-        now.system_time();
-        now
-    };
     // So much of a second that the time-out carries, with time for the command to begin.
     while !(300..800).contains(&now().millis) {
         Time::wait(50)?;
@@ -313,6 +317,45 @@ fn wait_in_time(params: &mut ParametersAny) -> Result<()> {
     let seconds = end.seconds.wrapping_sub(start.seconds);
     let millis = (seconds * 1000 + end.millis).wrapping_sub(start.millis);
     kit::answer_value(&mut params.3, millis, answer.0)
+}
+
+fn clock(params: &mut ParametersAny) -> Result<()> {
+    let now = now();
+    kit::wait(params.0.as_value_input()?.get_a())?;
+    let millis = u64::from(now.seconds) * 1000 + u64::from(now.millis);
+    kit::answer_value(&mut params.1, millis as u32, (millis >> 32) as u32)
+}
+
+fn mirror(params: &mut ParametersAny) -> Result<()> {
+    let value = params.0.as_value_inout()?;
+    let (a, b) = (value.get_a(), value.get_b());
+    value.set_a(b);
+    value.set_b(a);
+    let turned = params.2.as_memref_inout()?;
+    // In pieces: a TA's stack is small.
+    let mut room = [0; 64];
+    let size = turned.buffer_len();
+    for at in (0..size).step_by(room.len()) {
+        let piece = &mut room[..64.min(size - at)];
+        turned.read_at(at, piece)?;
+        piece.iter_mut().for_each(|octet| *octet = !*octet);
+        turned.write_at(at, &*piece)?;
+    }
+    turned.set_updated_size(size)?;
+    let from = params.1.as_memref_input()?;
+    let to = params.3.as_memref_output()?;
+    let size = from.buffer_len();
+    if to.buffer_len() < size {
+        // SAFETY: beside ShortBuffer the TEE takes it for the size that was needed and copies nothing.
+        unsafe { to.set_updated_size_unchecked(size) };
+        return Err(ErrorKind::ShortBuffer.into());
+    }
+    for at in (0..size).step_by(room.len()) {
+        let piece = &mut room[..64.min(size - at)];
+        from.read_at(at, piece)?;
+        to.write_at(at, &*piece)?;
+    }
+    to.set_updated_size(size)
 }
 
 fn drop_held() {

@@ -151,6 +151,10 @@ commands! {
     WaitInTime = 16 [ValueIn, ValueIn, ValueIn, ValueOut],
     /// Lets the instance go.
     Disown = 17 [None, None, None, None],
+    /// Looks at the TEE's clock, waits for `a` milliseconds unless cancelled, and answers with what it saw: milliseconds, the lower half in `a`.
+    Clock = 18 [ValueIn, ValueOut, None, None],
+    /// Swaps the two numbers, copies the first memory to the last, and inverts each octet of the one between.
+    Mirror = 19 [ValueInOut, MemIn, MemInOut, MemOut],
     /// Waits for `a` milliseconds unless cancelled.
     Wait = 0x7000 [ValueIn, None, None, None],
     /// Panics.

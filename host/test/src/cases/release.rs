@@ -276,7 +276,7 @@ impl Holder {
                     theirs.send_fd(memory.file().context("no file")?)?;
                 }
                 Left::Registered => {
-                    theirs.send_fd(sys::register(seat.tee.as_fd(), &REGISTERED)?)?;
+                    theirs.send_fd(sys::register(seat.tee.as_fd(), &REGISTERED)?.0)?;
                 }
                 Left::Mapped => {
                     let mut memory = seat.tee.allocate(4096)?;

@@ -66,8 +66,8 @@ mod ioctls {
     nix::ioctl_readwrite!(register, 0xa4, 9, super::Register);
 }
 
-/// Memory of ours that the TEE can reach from now on: the file that stands for it.
-pub fn register(tee: BorrowedFd<'_>, memory: &'static [AtomicU32]) -> nix::Result<OwnedFd> {
+/// Memory of ours that the TEE can reach from now on: the file that stands for it, and its number.
+pub fn register(tee: BorrowedFd<'_>, memory: &'static [AtomicU32]) -> nix::Result<(OwnedFd, i32)> {
     let mut argument = Register {
         addr: memory.as_ptr() as u64,
         length: size_of_val(memory) as u64,
@@ -77,7 +77,7 @@ pub fn register(tee: BorrowedFd<'_>, memory: &'static [AtomicU32]) -> nix::Resul
     // SAFETY: the structure is the one that Linux expects here; the memory stays, and anybody may write to it.
     let fd = unsafe { ioctls::register(tee.as_raw_fd(), &mut argument) }?;
     // SAFETY: the kernel has just made it for us; nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    Ok((unsafe { OwnedFd::from_raw_fd(fd) }, argument.id))
 }
 
 /// `TEE_IOC_LIMIT` with an argument of that size at that address, whatever is there.
