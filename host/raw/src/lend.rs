@@ -61,6 +61,13 @@ impl<'a> Lender<'a> {
         Ok(records.iter().map(Listed::from_octets).collect())
     }
 
+    /// The version of what it says: [`VERSION`](client_binding_abi::delegation::VERSION) is what this crate understands.
+    pub fn version(&self) -> Result<u32, Answer> {
+        let params = with_types(Command::Version.param_types());
+        let [(version, _), ..] = self.invoke(Command::Version, params).values()?;
+        Ok(version)
+    }
+
     /// A command with those parameters.
     pub fn invoke(&self, command: Command, params: Params) -> Answer {
         self.tee.invoke_with(self.session, command as u32, params)

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! How bindctl fails, what it says then and its exit status.
 
-use client_binding_policy::abi::pta::VERSION;
+use crate::pta::Service;
 use std::fmt;
 
 /// What keeps bindctl from answering.
 pub(crate) enum Failure {
     /// No device of a TEE.
     NoTee,
-    /// No PTA in OP-TEE.
-    NoPta,
+    /// No such pseudo TA in OP-TEE.
+    NoPta(Service),
     /// The caller may not ask.
     NotRoot(&'static str),
-    /// The PTA is of another version, or of a time before there were any.
-    OtherVersion(Option<u32>),
+    /// The pseudo TA is of another version, or of a time before there were any.
+    OtherVersion(Service, Option<u32>),
+    /// No grant with that number, or none that the caller may take back: which of the two OP-TEE does not tell.
+    NoGrant(u64),
     /// Anything else.
     Other(anyhow::Error),
 }
@@ -23,9 +25,10 @@ impl Failure {
     pub(crate) fn status(&self) -> u8 {
         match self {
             Self::Other(_) => 1,
-            Self::NoTee | Self::NoPta => 3,
+            Self::NoTee | Self::NoPta(_) => 3,
             Self::NotRoot(_) => 4,
-            Self::OtherVersion(_) => 5,
+            Self::OtherVersion(..) => 5,
+            Self::NoGrant(_) => 6,
         }
     }
 }
@@ -36,17 +39,22 @@ impl fmt::Display for Failure {
             Self::NoTee => f.write_str(
                 "there is no /dev/tee0: load the driver (modprobe optee) and see what the kernel log says of optee",
             ),
-            Self::NoPta => f.write_str(
-                "OP-TEE has no client_binding.pta: build it with CFG_CLIENT_BINDING=y CFG_CLIENT_BINDING_PTA=y",
+            Self::NoPta(Service { name, brings, option, .. }) => write!(
+                f,
+                "OP-TEE has no {brings} (no pseudo TA {name}): build it with CFG_CLIENT_BINDING=y {option}=y",
             ),
             Self::NotRoot(what) => write!(f, "{what}: be root, and not of a user namespace"),
-            Self::OtherVersion(other) => {
+            Self::OtherVersion(Service { name, version, .. }, other) => {
                 match other {
-                    Some(other) => write!(f, "client_binding.pta of this OP-TEE speaks version {other}")?,
-                    None => f.write_str("client_binding.pta of this OP-TEE has no version")?,
+                    Some(other) => write!(f, "{name} of this OP-TEE speaks version {other}")?,
+                    None => write!(f, "{name} of this OP-TEE has no version")?,
                 }
-                write!(f, ", this bindctl understands version {VERSION} alone: take the one that was built with that OP-TEE")
+                write!(f, ", this bindctl understands version {version} alone: take the one that was built with that OP-TEE")
             }
+            Self::NoGrant(number) => write!(
+                f,
+                "there is no grant {number}, or it is not yours to take back: `bindctl grants` tells which are there"
+            ),
             Self::Other(error) => write!(f, "{error:#}"),
         }
     }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Shows what `client_binding.pta` knows: who owns which TA, and who was refused.
+//! Shows what OP-TEE knows: who owns which TA, who lent what to whom, and who was refused.
 
 mod cursor;
 mod failure;
+mod grants;
 mod names;
 mod pta;
 mod reason;
@@ -14,6 +15,7 @@ use clap::{Parser, Subcommand};
 use client_binding_raw::pta::Pta;
 use cursor::Cursor;
 use failure::Failure;
+use grants::{GrantView, Revoked};
 use names::Names;
 use serde::Serialize;
 use std::io::{self, ErrorKind, Write};
@@ -22,12 +24,15 @@ use std::process::ExitCode;
 use view::{CountersView, InstanceView, NewsView, Status};
 use watch::Watch;
 
-const ABOUT: &str = "Shows who owns which TA, and who was refused
+const ABOUT: &str = "Shows who owns which TA, who lent what to whom, and who was refused
 
 OP-TEE with client binding lets a session be used by the client that opened it alone, and an instance of a bound TA by \
-the client that owns it. bindctl asks OP-TEE's pseudo TA client_binding.pta what came of that. It changes nothing.
+the client that owns it. bindctl asks OP-TEE's pseudo TA client_binding.pta what came of that, and client_binding.lend which \
+commands are lent to others. Nothing but `bindctl revoke` changes anything, and that can only take back what was lent.
 
-OP-TEE must be built with CFG_CLIENT_BINDING=y CFG_CLIENT_BINDING_PTA=y. The pseudo TA answers to root alone.";
+OP-TEE must be built with CFG_CLIENT_BINDING=y CFG_CLIENT_BINDING_PTA=y; for grants and revoke with \
+CFG_CLIENT_BINDING_DELEGATION=y. client_binding.pta answers to root alone. client_binding.lend tells root of all grants, and \
+any other user of those that the user, logged in as a user, may take back.";
 
 const AFTER: &str = "Clients:
   A client is a login method and a client UUID, which cannot be computed back. For USER and GROUP logins bindctl computes
@@ -38,15 +43,18 @@ Exit status:
   0  done
   1  an error in between, which is told
   2  wrong arguments
-  3  there is no TEE, or its OP-TEE has no client_binding.pta
+  3  there is no TEE, or its OP-TEE has not the pseudo TA that is asked
   4  not allowed: not root, or root of a user namespace only
-  5  client_binding.pta is of another version than this program understands
+  5  that pseudo TA is of another version than this program understands
+  6  there is no grant with that number, or it is not the caller's to take back
 
 Examples:
   bindctl status
   bindctl denials --since 1200
   bindctl denials --follow --json | jq 'select(.reason == \"not-the-client\")'
-  bindctl owners --json | jq -r '.[].client.name'";
+  bindctl owners --json | jq -r '.[].client.name'
+  bindctl grants
+  bindctl revoke 256 --cancel";
 
 const DENIALS: &str = "Tells what was refused, from the oldest to the newest
 
@@ -59,7 +67,23 @@ With --follow it prints those that are kept, then one line for each that comes. 
 often than every second; without /sys/class/tee/tee0/refused_calls it asks every second. Refusals that the driver does not \
 see as such (a TA that opens another one, a client at its limit of sessions) are told within ten seconds.";
 
-/// Shows who owns which TA, and who was refused
+const GRANTS: &str = "Tells what is lent: whose session's commands, to whom, how often and until when
+
+OWNER is the client of the session, GRANTEE whoever may invoke the commands: login method and name, or client UUID if no user \
+and no group has it. USED is how often the grant was used, LEFT how often it may be used still. BADGE is a number that the \
+maker of the grant chose for the TA. DEPTH is how often it may be passed on one after the other, FROM the grant that it was \
+passed on from. STATE is \"over\" if it lends nothing any more, since it or what it was passed on from is used up, out of \
+time or taken back, and \"running\" while a command of it is in the TA.";
+
+const REVOKE: &str = "Takes a grant back, and all that was passed on from it
+
+No command of those is let into the TA afterwards. One that is in the TA already ends when the TA ends it; whether there is \
+one is told. With --cancel it is cancelled, which a TA may ignore. That can be asked for later, too.
+
+Root may take back any grant. Other users may take back those of their own sessions and those that they passed on, if they \
+did that logged in as users.";
+
+/// Shows who owns which TA, who lent what to whom, and who was refused
 #[derive(Parser)]
 #[command(version, long_about = ABOUT, after_long_help = AFTER)]
 struct Args {
@@ -86,6 +110,18 @@ enum Command {
     },
     /// Tells for each client which TAs it owns
     Owners,
+    /// Tells what is lent, by whom, to whom and until when
+    #[command(long_about = GRANTS)]
+    Grants,
+    /// Takes a grant back
+    #[command(long_about = REVOKE)]
+    Revoke {
+        /// The grant's, as `bindctl grants` tells it
+        number: u64,
+        /// Cancel a command of it that is in the TA
+        #[arg(long)]
+        cancel: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -106,9 +142,9 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
-    let pta = pta::open()?;
     match args.command {
         Command::Status => {
+            let pta = pta::open()?;
             let names = Names::of(Path::new("/etc"));
             let instances = pta.instances()?;
             let status = Status {
@@ -121,16 +157,31 @@ fn run(args: &Args) -> Result<(), Failure> {
             print(args.json, &status, Status::text)?;
         }
         Command::Owners => {
-            let owners = view::owners(&pta.instances()?, &Names::of(Path::new("/etc")));
+            let instances = pta::open()?.instances()?;
+            let owners = view::owners(&instances, &Names::of(Path::new("/etc")));
             print(args.json, &owners, |owners| view::owners_text(owners))?;
         }
         Command::Denials {
             follow: true,
             since,
-        } => follow(&pta, Cursor(since), args.json)?,
+        } => follow(&pta::open()?, Cursor(since), args.json)?,
         Command::Denials { since, .. } => {
-            let news = news(&pta, &mut Cursor(since))?;
+            let news = news(&pta::open()?, &mut Cursor(since))?;
             print(args.json, &news, |news| view::denials_text(news))?;
+        }
+        Command::Grants => {
+            let tee = pta::connect()?;
+            let listed = pta::lender(&tee)?.list();
+            let listed = listed.context("cannot list what is lent")?;
+            let names = Names::of(Path::new("/etc"));
+            let grants: Vec<_> = listed.iter().map(|g| GrantView::new(g, &names)).collect();
+            print(args.json, &grants, |grants| grants::text(grants))?;
+        }
+        Command::Revoke { number, cancel } => {
+            let tee = pta::connect()?;
+            let running = pta::revoke(&pta::lender(&tee)?, number, cancel)?;
+            let revoked = Revoked::new(number, running, cancel);
+            print(args.json, &revoked, Revoked::text)?;
         }
     }
     Ok(())
@@ -199,6 +250,18 @@ mod tests {
         else {
             panic!("misread");
         };
+        let args = Args::parse_from(["bindctl", "revoke", "256", "--cancel"]);
+        let Command::Revoke {
+            number: 256,
+            cancel: true,
+        } = args.command
+        else {
+            panic!("misread");
+        };
+        for bad in [&["revoke"][..], &["revoke", "-1"], &["revoke", "x"]] {
+            let args = ["bindctl"].iter().chain(bad);
+            assert!(Args::try_parse_from(args).is_err(), "{bad:?}");
+        }
         assert!(Args::try_parse_from(["bindctl"]).is_err());
         assert!(Args::try_parse_from(["bindctl", "denials", "--since", "-1"]).is_err());
     }

@@ -1,35 +1,103 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Opens `client_binding.pta`, or tells why not.
+//! Opens the pseudo TAs that bindctl asks, or tells why not.
 
 use crate::failure::Failure;
 use anyhow::anyhow;
-use client_binding_policy::abi::pta::VERSION;
+use client_binding_policy::abi::{delegation, pta};
 use client_binding_raw::code::{
     TEE_ERROR_ACCESS_DENIED, TEE_ERROR_ITEM_NOT_FOUND, TEE_ERROR_NOT_SUPPORTED,
 };
+use client_binding_raw::lend::Lender;
 use client_binding_raw::pta::Pta;
-use client_binding_raw::{Answer, Tee};
+use client_binding_raw::{Answer, Login, Tee};
 use nix::errno::Errno;
 use std::io;
 
-/// Opens the device and a session as the user who calls, and asks first whether they mean the same by what they say.
+/// A pseudo TA.
+#[derive(Clone, Copy)]
+pub(crate) struct Service {
+    pub(crate) name: &'static str,
+    /// What OP-TEE lacks without it.
+    pub(crate) brings: &'static str,
+    /// What OP-TEE is built with to have it.
+    pub(crate) option: &'static str,
+    /// The one that bindctl understands.
+    pub(crate) version: u32,
+}
+
+const PTA: Service = Service {
+    name: "client_binding.pta",
+    brings: "view for operators",
+    option: "CFG_CLIENT_BINDING_PTA",
+    version: pta::VERSION,
+};
+
+const LEND: Service = Service {
+    name: "client_binding.lend",
+    brings: "delegation",
+    option: "CFG_CLIENT_BINDING_DELEGATION",
+    version: delegation::VERSION,
+};
+
+/// Opens the device.
+pub(crate) fn connect() -> Result<Tee, Failure> {
+    Tee::connect().map_err(no_device)
+}
+
+/// Opens a session as the user who calls, and asks first whether they mean the same by what they say.
 pub(crate) fn open() -> Result<Pta, Failure> {
-    let pta = Pta::open(Tee::connect().map_err(no_device)?).map_err(no_session)?;
-    same_version(pta.version())?;
+    let pta = Pta::open(connect()?).map_err(|answer| PTA.no_session(answer))?;
+    PTA.same_version(pta.version())?;
     Ok(pta)
 }
 
-fn same_version(answer: Result<u32, Answer>) -> Result<(), Failure> {
-    match answer {
-        Ok(VERSION) => Ok(()),
-        Ok(other) => Err(Failure::OtherVersion(Some(other))),
-        // It does not know the question.
-        Err(answer) if answer.code() == Some(TEE_ERROR_NOT_SUPPORTED) => {
-            Err(Failure::OtherVersion(None))
+/// The same with who knows what is lent.
+pub(crate) fn lender(tee: &Tee) -> Result<Lender<'_>, Failure> {
+    let lender = Lender::open(tee, Login::User).map_err(|answer| LEND.no_session(answer))?;
+    LEND.same_version(lender.version())?;
+    Ok(lender)
+}
+
+/// Takes a grant back, and tells whether a command of it is in the TA.
+pub(crate) fn revoke(lender: &Lender<'_>, number: u64, cancel: bool) -> Result<bool, Failure> {
+    let revoked = lender.revoke(number, cancel);
+    revoked.map_err(|answer| not_revoked(number, answer))
+}
+
+fn not_revoked(number: u64, answer: Answer) -> Failure {
+    match answer.code() {
+        Some(TEE_ERROR_ACCESS_DENIED) => Failure::NoGrant(number),
+        _ => Failure::Other(anyhow!(answer).context(format!("cannot take grant {number} back"))),
+    }
+}
+
+impl Service {
+    fn same_version(self, answer: Result<u32, Answer>) -> Result<(), Failure> {
+        match answer {
+            Ok(version) if version == self.version => Ok(()),
+            Ok(other) => Err(Failure::OtherVersion(self, Some(other))),
+            // It does not know the question.
+            Err(answer) if answer.code() == Some(TEE_ERROR_NOT_SUPPORTED) => {
+                Err(Failure::OtherVersion(self, None))
+            }
+            Err(answer) => {
+                let context = format!("cannot ask {} for its version", self.name);
+                Err(Failure::Other(anyhow!(answer).context(context)))
+            }
         }
-        Err(answer) => Err(Failure::Other(
-            anyhow!(answer).context("cannot ask client_binding.pta for its version"),
-        )),
+    }
+
+    fn no_session(self, answer: Answer) -> Failure {
+        match answer.code() {
+            Some(TEE_ERROR_ITEM_NOT_FOUND) => Failure::NoPta(self),
+            Some(TEE_ERROR_ACCESS_DENIED) => {
+                Failure::NotRoot("client_binding.pta answers to root alone")
+            }
+            _ => {
+                let context = format!("cannot open a session with {}", self.name);
+                Failure::Other(anyhow!(answer).context(context))
+            }
+        }
     }
 }
 
@@ -41,18 +109,6 @@ fn no_device(error: anyhow::Error) -> Failure {
         }
         Some(Errno::ENOENT | Errno::ENODEV | Errno::ENXIO) => Failure::NoTee,
         _ => Failure::Other(error),
-    }
-}
-
-fn no_session(answer: Answer) -> Failure {
-    match answer.code() {
-        Some(TEE_ERROR_ITEM_NOT_FOUND) => Failure::NoPta,
-        Some(TEE_ERROR_ACCESS_DENIED) => {
-            Failure::NotRoot("client_binding.pta answers to root alone")
-        }
-        _ => {
-            Failure::Other(anyhow!(answer).context("cannot open a session with client_binding.pta"))
-        }
     }
 }
 
@@ -75,11 +131,11 @@ mod tests {
     }
 
     fn session(ret: u32) -> Failure {
-        no_session(answer(ret))
+        PTA.no_session(answer(ret))
     }
 
     fn version(answer: Result<u32, Answer>) -> Failure {
-        same_version(answer).unwrap_err()
+        PTA.same_version(answer).unwrap_err()
     }
 
     #[test]
@@ -93,9 +149,12 @@ mod tests {
             (session(TEE_ERROR_ITEM_NOT_FOUND), 3),
             (session(TEE_ERROR_ACCESS_DENIED), 4),
             (session(TEE_ERROR_BUSY), 1),
-            (no_session(Answer::Kernel(Errno::ENOMEM as i32)), 1),
+            (PTA.no_session(Answer::Kernel(Errno::ENOMEM as i32)), 1),
+            (LEND.no_session(answer(TEE_ERROR_ITEM_NOT_FOUND)), 3),
+            (not_revoked(256, answer(TEE_ERROR_ACCESS_DENIED)), 6),
+            (not_revoked(256, answer(TEE_ERROR_BUSY)), 1),
             (version(Ok(0)), 5),
-            (version(Ok(VERSION + 1)), 5),
+            (version(Ok(PTA.version + 1)), 5),
             (version(Err(answer(TEE_ERROR_NOT_SUPPORTED))), 5),
             (version(Err(answer(TEE_ERROR_BUSY))), 1),
         ] {
@@ -105,11 +164,28 @@ mod tests {
 
     #[test]
     fn it_goes_on_with_its_own_version_alone() {
-        assert!(same_version(Ok(VERSION)).is_ok());
-        let told = version(Ok(VERSION + 1)).to_string();
-        let versions = [VERSION, VERSION + 1].map(|v| format!("version {v}"));
-        assert!(versions.iter().all(|v| told.contains(v)), "{told}");
+        for service in [PTA, LEND] {
+            let Service { name, version, .. } = service;
+            assert!(service.same_version(Ok(version)).is_ok());
+            let told = service.same_version(Ok(version + 1)).unwrap_err();
+            let told = told.to_string();
+            let versions = [version, version + 1].map(|v| format!("version {v}"));
+            assert!(versions.iter().all(|v| told.contains(v)), "{told}");
+            assert!(told.starts_with(name), "{told}");
+        }
         let told = version(Err(answer(TEE_ERROR_NOT_SUPPORTED))).to_string();
         assert!(told.contains("no version"), "{told}");
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let told = LEND
+            .no_session(answer(TEE_ERROR_ITEM_NOT_FOUND))
+            .to_string();
+        for part in ["no delegation", "CFG_CLIENT_BINDING_DELEGATION=y"] {
+            assert!(told.contains(part), "{told}");
+        }
+        let told = not_revoked(256, answer(TEE_ERROR_ACCESS_DENIED)).to_string();
+        assert!(told.contains("no grant 256"), "{told}");
     }
 }

@@ -5,7 +5,7 @@ use crate::cursor::News;
 use crate::names::{self, Names};
 use crate::reason;
 use client_binding_abi::pta::{Counters, Denial, Instance};
-use client_binding_abi::{ClientUuid, Operation};
+use client_binding_abi::{ClientUuid, Login, Operation};
 use client_binding_policy::{Binding, Refusal};
 use comfy_table::{Table, presets};
 use serde::Serialize;
@@ -24,6 +24,19 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    pub(crate) fn new(login: Login, uuid: ClientUuid, names: &Names) -> Self {
+        Self {
+            login: names::login(login),
+            uuid: names::uuid(uuid),
+            name: names.find(login, uuid),
+        }
+    }
+
+    /// In one column.
+    pub(crate) fn with_login(&self) -> String {
+        format!("{} {}", self.login, self.shown())
+    }
+
     fn shown(&self) -> String {
         self.name.clone().unwrap_or_else(|| self.uuid.to_string())
     }
@@ -44,11 +57,8 @@ pub(crate) struct InstanceView {
 impl InstanceView {
     pub(crate) fn new(instance: &Instance, names: &Names) -> Self {
         let is = |bit| instance.state & bit != 0;
-        let owner = (instance.ownership != Instance::FREE).then(|| Client {
-            login: names::login(instance.login),
-            uuid: names::uuid(instance.owner),
-            name: names.find(instance.login, instance.owner),
-        });
+        let owner = (instance.ownership != Instance::FREE)
+            .then(|| Client::new(instance.login, instance.owner, names));
         Self {
             ta: names::uuid(instance.ta),
             kind: if is(Instance::USER_TA) {
@@ -385,18 +395,18 @@ fn word(refusal: u32) -> String {
     }
 }
 
-fn seconds(milliseconds: u64) -> String {
+pub(crate) fn seconds(milliseconds: u64) -> String {
     format!("{}.{:03} s", milliseconds / 1000, milliseconds % 1000)
 }
 
-fn table(header: &[&str]) -> Table {
+pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(header);
     table
 }
 
 /// Without the blanks at the ends of lines.
-fn shown(table: &Table) -> String {
+pub(crate) fn shown(table: &Table) -> String {
     let lines: Vec<_> = table
         .lines()
         .map(|line| line.trim_end().to_owned())
@@ -409,7 +419,6 @@ mod tests {
     use super::*;
     use crate::cursor::tests::denial;
     use crate::names::tests::{client, names};
-    use client_binding_abi::Login;
     use client_binding_client::identity::Principal;
     use serde_json::{Value, json};
 
