@@ -1061,6 +1061,9 @@ mod tests {
             Identity::new(Login::PUBLIC, ClientUuid::NIL),
             Identity::new(Login::REE_KERNEL, ClientUuid::NIL),
             Identity::new(Login::USER, ClientUuid::NIL),
+            // What has no UUID with one.
+            Identity::new(Login::PUBLIC, ClientUuid([1, 1])),
+            Identity::new(Login::REE_KERNEL, ClientUuid([1, 1])),
             Identity::new(Login(3), ClientUuid([1, 1])),
         ];
         let make = |to, terms| Fixture::new().make(by(OWNER), to, &terms);
@@ -1189,6 +1192,7 @@ mod tests {
         for _ in 0..20 {
             assert_eq!(f.use_once(number, OTHER), Ok(()));
         }
+        assert_eq!(f.parts().0.find(number).map(Grant::used), Some(20));
         // A refused command is no use.
         let number = f.lend(&Terms { uses: 1, ..terms() });
         assert_eq!(f.enter(number, OTHER, LIST), Err(Refusal::NotLent));
@@ -1426,7 +1430,8 @@ mod tests {
         assert!(grants.end(1));
         grants.left(number);
         assert!(!grants.end(1));
-        assert!(grants.find(elsewhere).unwrap().is_alive());
+        let elsewhere = grants.find(elsewhere).unwrap();
+        assert!(elsewhere.is_alive() && elsewhere.target() == 2);
         // A later session with the same token has nothing of it.
         assert_eq!(f.check(number, OTHER, READ), Err(Refusal::NoGrant));
     }
