@@ -2,8 +2,10 @@
 /*
  * A vault for one named secret that dies with its last session. It answers only
  * to its client because of TA_FLAG_CLIENT_BOUND in the header; a build with a
- * list of clients says who that may be.
+ * list of clients says who that may be. Its client can let others read: the
+ * badge of a grant is the number of the one secret that may be read by it.
  */
+#include <client_binding.h>
 #include <tee_internal_api.h>
 #include <tee_internal_api_extensions.h>
 
@@ -25,6 +27,7 @@ static TEE_Result client_binding_require(void)
 
 static struct {
 	uint32_t sessions;
+	uint64_t number;	/* of the secret, which no other one ever has */
 	size_t name_len;	/* 0: no secret */
 	size_t secret_len;
 	uint8_t name[VAULT_C_NAME_MAX];
@@ -63,6 +66,8 @@ static TEE_Result put(TEE_Param params[TEE_NUM_PARAMS])
 	if (vault.name_len && !is_held(&copy))
 		return TEE_ERROR_STORAGE_NO_SPACE;
 
+	if (!vault.name_len)
+		vault.number++;
 	wipe();
 	TEE_MemMove(vault.secret, params[1].memref.buffer,
 		    params[1].memref.size);
@@ -75,13 +80,34 @@ static TEE_Result put(TEE_Param params[TEE_NUM_PARAMS])
 static TEE_Result get(TEE_Param params[TEE_NUM_PARAMS])
 {
 	size_t room = params[1].memref.size;
+	struct client_binding_invoker who = { };
+	TEE_Result res = client_binding_invoker(&who);
 
-	if (!is_held(params))
+	/* A core without delegation says that: then it's the client */
+	if (res && res != TEE_ERROR_ITEM_NOT_FOUND)
+		return res;
+
+	if (who.grant) {
+		/* A grantee learns nothing of names, and needs none */
+		if (!vault.name_len || who.badge != vault.number ||
+		    (params[0].memref.size && !is_held(params)))
+			return TEE_ERROR_ACCESS_DENIED;
+	} else if (!is_held(params)) {
 		return TEE_ERROR_ITEM_NOT_FOUND;
+	}
 	params[1].memref.size = vault.secret_len;
 	if (room < vault.secret_len)
 		return TEE_ERROR_SHORT_BUFFER;
 	TEE_MemMove(params[1].memref.buffer, vault.secret, vault.secret_len);
+	return TEE_SUCCESS;
+}
+
+static TEE_Result number(TEE_Param params[TEE_NUM_PARAMS])
+{
+	if (!is_held(params))
+		return TEE_ERROR_ITEM_NOT_FOUND;
+	params[1].value.a = vault.number;
+	params[1].value.b = vault.number >> 32;
 	return TEE_SUCCESS;
 }
 
@@ -107,6 +133,55 @@ static TEE_Result whoami(TEE_Param params[TEE_NUM_PARAMS])
 	params[2].value.a = be32(id.uuid.clockSeqAndNode);
 	params[2].value.b = be32(id.uuid.clockSeqAndNode + 4);
 	return TEE_SUCCESS;
+}
+
+/* The secret is lent to a user, whose UUID comes as whoami() tells one */
+static TEE_Result mint(TEE_Param params[TEE_NUM_PARAMS])
+{
+	const uint32_t lent = VAULT_C_GET;
+	struct client_binding_offer offer = {
+		.grantee = {
+			.login = TEE_LOGIN_USER,
+			.uuid = {
+				.timeLow = params[0].value.a,
+				.timeMid = params[0].value.b >> 16,
+				.timeHiAndVersion = params[0].value.b,
+			},
+		},
+		.commands = &lent,
+		.count = 1,
+		.uses = CLIENT_BINDING_UNLIMITED,
+		.lifetime = CLIENT_BINDING_FOREVER,
+		.badge = vault.number,
+	};
+	TEE_Result res = TEE_SUCCESS;
+	uint64_t grant = 0;
+	size_t n = 0;
+
+	for (n = 0; n < 4; n++) {
+		uint8_t *node = offer.grantee.uuid.clockSeqAndNode;
+
+		node[n] = params[1].value.a >> (24 - 8 * n);
+		node[n + 4] = params[1].value.b >> (24 - 8 * n);
+	}
+
+	res = client_binding_mint(&offer, &grant);
+	if (res)
+		return res;
+	params[2].value.a = grant;
+	params[2].value.b = grant >> 32;
+	return TEE_SUCCESS;
+}
+
+static TEE_Result revoke(TEE_Param params[TEE_NUM_PARAMS])
+{
+	uint64_t grant = (uint64_t)params[0].value.b << 32 | params[0].value.a;
+	bool running = false;
+	TEE_Result res = client_binding_revoke(grant, &running);
+
+	params[1].value.a = running;
+	params[1].value.b = 0;
+	return res;
 }
 
 /* In slices: one long TEE_Wait() notices a cancellation only at its end */
@@ -141,9 +216,14 @@ TEE_Result TA_OpenSessionEntryPoint(uint32_t types __unused,
 				    TEE_Param params[TEE_NUM_PARAMS] __unused,
 				    void **session __unused)
 {
+	const uint32_t lent = VAULT_C_GET;
 	TEE_Result res = client_binding_require();
 
 	if (res)
+		return res;
+
+	res = client_binding_delegable(&lent, 1);
+	if (res && res != TEE_ERROR_ITEM_NOT_FOUND)
 		return res;
 
 	vault.sessions++;
@@ -168,6 +248,10 @@ TEE_Result TA_InvokeCommandEntryPoint(void *session __unused, uint32_t command,
 		if (types != TYPES(MEMREF_INPUT, MEMREF_OUTPUT, NONE))
 			return TEE_ERROR_BAD_PARAMETERS;
 		return get(params);
+	case VAULT_NUMBER:
+		if (types != TYPES(MEMREF_INPUT, VALUE_OUTPUT, NONE))
+			return TEE_ERROR_BAD_PARAMETERS;
+		return number(params);
 	case VAULT_C_STATUS:
 		if (types != TYPES(VALUE_OUTPUT, NONE, NONE))
 			return TEE_ERROR_BAD_PARAMETERS;
@@ -182,6 +266,14 @@ TEE_Result TA_InvokeCommandEntryPoint(void *session __unused, uint32_t command,
 		if (types != TYPES(VALUE_INPUT, NONE, NONE))
 			return TEE_ERROR_BAD_PARAMETERS;
 		return wait(params[0].value.a);
+	case VAULT_C_MINT:
+		if (types != TYPES(VALUE_INPUT, VALUE_INPUT, VALUE_OUTPUT))
+			return TEE_ERROR_BAD_PARAMETERS;
+		return mint(params);
+	case VAULT_C_REVOKE:
+		if (types != TYPES(VALUE_INPUT, VALUE_OUTPUT, NONE))
+			return TEE_ERROR_BAD_PARAMETERS;
+		return revoke(params);
 	default:
 		return TEE_ERROR_NOT_SUPPORTED;
 	}

@@ -17,9 +17,12 @@
 #define VAULT_C_SECRET_MAX	1024
 
 #define VAULT_C_PUT		0	/* name, secret */
-#define VAULT_C_GET		1	/* name, room for the secret */
+#define VAULT_C_GET		1	/* name, room for the secret; can be lent */
 #define VAULT_C_STATUS		4	/* out: sessions, secrets */
 #define VAULT_C_WHOAMI		5	/* out: login, client UUID */
+#define VAULT_NUMBER		6	/* name, out: the secret's number */
 #define VAULT_C_WAIT		0x7000	/* for tests: milliseconds */
+#define VAULT_C_MINT		0x7001	/* for tests: user's UUID, out: grant */
+#define VAULT_C_REVOKE		0x7002	/* for tests: grant, out: is it running */
 
 #endif /*VAULT_C_TA_H*/

@@ -5,6 +5,12 @@
 use crate::TaUuid;
 pub use crate::vault::Command;
 
+/// For tests: the TA lends the secret to a user, whose client UUID comes in two values as in [`crate::Identity`], and answers with the
+/// grant's number in the third.
+pub const MINT: u32 = 0x7001;
+/// For tests: the TA takes back the grant with the number in the first value, and says in the second whether a command of it is in the TA.
+pub const REVOKE: u32 = 0x7002;
+
 /// The TA's UUID.
 pub const UUID: TaUuid = TaUuid::new("c8b63858-f173-4618-bfb8-b0e58415f13d");
 
