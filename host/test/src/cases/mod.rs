@@ -12,6 +12,7 @@ mod disown;
 mod faults;
 mod hostile;
 mod kernel;
+mod lending_c;
 mod limited;
 mod matrix;
 mod neighbours;
@@ -232,6 +233,7 @@ pub(crate) fn choose(filters: &[String]) -> Vec<&'static Case> {
         delegation::deputy::CASES,
         disown::CASES,
         limited::CASES,
+        lending_c::CASES,
         demonstration::CASES,
         faults::LAST,
     ];

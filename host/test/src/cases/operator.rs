@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What an operator is told: owners and refusals, by `client_binding.pta`.
 
-use super::Case;
+use super::delegation::Loan;
 use super::hostile::send_refused;
 use super::neighbours::through;
-use crate::bench::{Bench, Seat, evict, flavour, opening, visit};
-use crate::world::{CLIENTS, OWNER, Process, ROOT, STRANGER, let_person};
+use super::{Case, G};
+use crate::bench::{Bench, Seat, evict, flavour, opening, until, visit};
+use crate::world::{CLIENTS, OWNER, Person, Process, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, bail, ensure};
+use client_binding_client::identity::Principal;
 use client_binding_policy::abi::pta::{Command, Counters, Denial, Instance, KEPT, VERSION};
 use client_binding_policy::abi::{self, ClientUuid, Operation};
 use client_binding_policy::{Binding, Refusal};
@@ -18,10 +20,12 @@ use client_binding_raw::code::{
 };
 use client_binding_raw::pta::{PTA, Pta, params, typed};
 use client_binding_raw::sys::{Param, Params};
-use client_binding_raw::{Login, Tee};
+use client_binding_raw::{Answer, Login, Tee};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{Read, Seek};
+use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -89,6 +93,13 @@ pub(super) const CASES: &[Case] = &[
         &[16],
         wake_ups,
     ),
+    Case::service(
+        10031,
+        "Grants: bindctl tells root of them, and takes one back",
+        &[G + 8, G + 10],
+        grants,
+    )
+    .bound(),
 ];
 
 /// Becomes root and opens the PTA, which only root can use then. Nothing where the core knows of no client binding.
@@ -715,4 +726,120 @@ fn wake_ups(bench: &Bench) -> Result<Option<String>> {
     ensure!(refusal_wakes()?, "after the second read nobody is woken");
     ensure!(count()? == before + 3, "not counted");
     Ok(Some("3 refusals, 2 wake-ups".into()))
+}
+
+/// What bindctl says to somebody: its exit status, what it prints and what it complains of.
+fn bindctl(person: Person, args: &[&str]) -> Result<(Option<i32>, String, String)> {
+    let_person(person, || {
+        let output = process::Command::new("/usr/bin/bindctl")
+            .args(args)
+            .output()
+            .context("cannot execute bindctl")?;
+        let [out, err] =
+            [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        Ok((output.status.code(), out, err))
+    })
+}
+
+/// What it prints as JSON.
+fn bindctl_json(person: Person, args: &[&str]) -> Result<Value> {
+    let (status, out, err) = bindctl(person, &[args, &["--json"]].concat())?;
+    ensure!(status == Some(0), "bindctl {args:?}: {status:?}, {err}");
+    Ok(serde_json::from_str(&out)?)
+}
+
+fn grants(bench: &Bench) -> Result<Option<String>> {
+    if !bench.stack.has_bound_core() {
+        let (status, _, err) = bindctl(ROOT, &["grants"])?;
+        let says_so = err.contains("OP-TEE has no delegation");
+        ensure!(status == Some(3) && says_so, "{status:?}: {err}");
+        return Ok(Some("no delegation".into()));
+    }
+    let ta = flavour(Kind::Shared, true);
+    let seat = Seat::owned(ta, Login::User)?;
+    let commands = [probe::Command::WhoAmI, probe::Command::Wait];
+    let lent = Loan::make(bench, &seat, &commands, |r| (r.uses, r.badge) = (3, 7))?;
+    let Some((loan, number)) = lent.and_then(|loan| loan.number.map(|number| (loan, number)))
+    else {
+        return Ok(None);
+    };
+    let used = loan.used(STRANGER, probe::Command::WhoAmI, 0)?;
+    ensure!(used.is_success(), "the grantee: {used}");
+
+    let told = bindctl_json(ROOT, &["grants"])?;
+    let user = |name, person: Person| {
+        let uuid = Principal::User(person.uid).uuid().to_string();
+        json!({ "login": "USER", "uuid": uuid, "name": format!("{name} (uid {})", person.uid) })
+    };
+    let expected = json!([{
+        "number": number,
+        "parent": null,
+        "ta": ta.uuid.text,
+        "session": seat.session.0,
+        "owner": user("owner", OWNER),
+        "grantee": user("stranger", STRANGER),
+        "commands": commands.map(|command| command.number()),
+        "used": 1,
+        "uses_left": 2,
+        "time_left_ms": null,
+        "badge": 7,
+        "depth": 0,
+        "running": false,
+        "over": false,
+    }]);
+    ensure!(
+        told == expected,
+        "root is told {told} instead of {expected}"
+    );
+    let (_, text, _) = bindctl(ROOT, &["grants"])?;
+    ensure!(text.contains(&format!(" {number} ")), "root reads {text}");
+
+    // Everybody sees and takes back what is theirs.
+    ensure!(
+        bindctl_json(OWNER, &["grants"])? == told,
+        "the owner is told something else"
+    );
+    ensure!(
+        bindctl_json(STRANGER, &["grants"])? == json!([]),
+        "a grantee sees it"
+    );
+    let number = number.to_string();
+    for (person, number) in [(STRANGER, &*number), (ROOT, "1")] {
+        let (status, _, err) = bindctl(person, &["revoke", number])?;
+        let says_so = err.contains(&format!("there is no grant {number}"));
+        ensure!(
+            status == Some(6) && says_so,
+            "uid {}: {status:?}, {err}",
+            person.uid
+        );
+    }
+    let (status, ..) = bindctl(ROOT, &["revoke", "x"])?;
+    ensure!(status == Some(2), "{status:?}");
+
+    let mut grantee = Process::start(|line| {
+        STRANGER.be()?;
+        let way = loan.take_up(Login::User)?.context("it was lent to us")?;
+        line.go()?;
+        let answer = way.invoke(probe::Command::Wait, 20_000);
+        line.wait()?;
+        Ok((answer, way.invoke(probe::Command::WhoAmI, 0)))
+    })?;
+    grantee.line.wait()?;
+    until(Duration::from_secs(10), "its command is not seen", || {
+        Ok(bindctl_json(ROOT, &["grants"])?[0]["running"] == true)
+    })?;
+    let told = bindctl_json(ROOT, &["revoke", &number, "--cancel"])?;
+    ensure!(
+        told["running"] == true && told["cancelled"] == true,
+        "{told}"
+    );
+    grantee.line.go()?;
+    let (cancelled, after) = grantee.finish::<(Answer, Answer)>()?;
+    ensure!(cancelled.is_cancelled(), "what was in the TA: {cancelled}");
+    ensure!(after.is_denied(), "afterwards: {after}");
+    let (_, text, _) = bindctl(ROOT, &["grants"])?;
+    ensure!(text == "Nothing is lent.\n", "{text}");
+    OWNER.act()?;
+    seat.works()?;
+    Ok(Some(after.to_string()))
 }

@@ -27,7 +27,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// `TEE_ERROR_ACCESS_CONFLICT`: more than the maker has.
-const TEE_ERROR_ACCESS_CONFLICT: u32 = 0xffff_0003;
+pub(super) const TEE_ERROR_ACCESS_CONFLICT: u32 = 0xffff_0003;
 /// Somebody else again.
 const THIRD: Person = Person {
     uid: 1002,
@@ -733,21 +733,21 @@ impl Watch {
 }
 
 /// What an owner lends.
-struct Loan<'a> {
+pub(super) struct Loan<'a> {
     seat: &'a Seat,
     /// The grant; nothing where there are none, and the descriptor is passed on.
-    number: Option<u64>,
+    pub(super) number: Option<u64>,
 }
 
 /// How a grantee invokes.
-struct Way {
+pub(super) struct Way {
     tee: Tee,
     session: Session,
 }
 
 impl<'a> Loan<'a> {
     /// Nothing if this core was built without delegation.
-    fn make(
+    pub(super) fn make(
         b: &Bench,
         seat: &'a Seat,
         commands: &[Command],
@@ -768,7 +768,7 @@ impl<'a> Loan<'a> {
     }
 
     /// As whoever calls.
-    fn take_up(&self, login: Login) -> Result<Result<Way, Answer>> {
+    pub(super) fn take_up(&self, login: Login) -> Result<Result<Way, Answer>> {
         match self.number {
             Some(number) => Way::by(number, login),
             None => {
@@ -805,7 +805,7 @@ impl<'a> Loan<'a> {
         Ok(grantee)
     }
 
-    fn used(&self, person: Person, command: Command, a: u32) -> Result<Answer> {
+    pub(super) fn used(&self, person: Person, command: Command, a: u32) -> Result<Answer> {
         self.used_by(person, Login::User, command, a)
     }
 
@@ -845,7 +845,7 @@ impl Way {
         Ok(taken.map(|session| Self { tee, session }))
     }
 
-    fn invoke(&self, command: Command, a: u32) -> Answer {
+    pub(super) fn invoke(&self, command: Command, a: u32) -> Answer {
         self.tee
             .invoke(self.session, command.number(), command.shape(), a)
     }
@@ -863,12 +863,16 @@ impl Way {
 }
 
 pub(super) fn can_lend(b: &Bench, seat: &Seat) -> Result<bool> {
+    has_delegation(b, &seat.tee)
+}
+
+pub(super) fn has_delegation(b: &Bench, tee: &Tee) -> Result<bool> {
     if !b.verifies() {
         return Ok(false);
     }
-    match seat.tee.open(LEND, Login::User) {
+    match tee.open(LEND, Login::User) {
         Ok(session) => {
-            seat.tee.close(session)?;
+            tee.close(session)?;
             Ok(true)
         }
         Err(answer)
@@ -897,7 +901,7 @@ pub(super) fn allow(seat: &Seat, commands: &[Command]) -> Result<()> {
     Ok(())
 }
 
-fn uuid_of(user: Person) -> abi::ClientUuid {
+pub(super) fn uuid_of(user: Person) -> abi::ClientUuid {
     abi::ClientUuid::from_octets(Principal::User(user.uid).uuid().into_bytes())
 }
 
