@@ -3,7 +3,7 @@
 # FUZZ_SECONDS for each target. `make test` replays the corpus without it.
 
 FUZZ := $(B)/fuzz
-FUZZ_TARGETS := claim history
+FUZZ_TARGETS := claim history lend grant
 FUZZ_SECONDS := 60
 FUZZ_HOST = $(shell rustc --print host-tuple)
 FUZZ_BIN = $(B)/target-fuzz/$(FUZZ_HOST)/release

@@ -3,12 +3,14 @@
 
 #[path = "../../glue/src/lib.rs"]
 pub mod glue;
+mod grants;
 #[path = "../../policy/tests/naive_model/model.rs"]
 mod model;
 
 use arbitrary::{Result, Unstructured};
 use client_binding_policy::abi::{Claim, ClientUuid, Identity, Login, Operation};
 use client_binding_policy::{Binding, Refusal, Session};
+pub use grants::{grant, lend};
 use model::{agree, Event, Model, ModelSession};
 
 const ATTESTED: u64 = 1 << 63;

@@ -21,6 +21,16 @@ fn claim() {
 }
 
 #[test]
+fn grant() {
+    replay("grant", client_binding_fuzz::grant);
+}
+
+#[test]
+fn lend() {
+    replay("lend", client_binding_fuzz::lend);
+}
+
+#[test]
 fn history() {
     replay("history", client_binding_fuzz::history);
 }

@@ -69,14 +69,14 @@ const _: () = {
 /// C owes that `count` of them are at `grants`, zeroed in the beginning and written to by this library alone.
 #[repr(C)]
 pub struct Table {
-    grants: *mut Grant,
-    count: usize,
+    pub(crate) grants: *mut Grant,
+    pub(crate) count: usize,
     /// How many were made since the core booted.
-    made: u64,
+    pub(crate) made: u64,
     /// How many a session's client may have lent at a time.
-    by_owner: u32,
+    pub(crate) by_owner: u32,
     /// And how many of those to one grantee.
-    to_grantee: u32,
+    pub(crate) to_grantee: u32,
 }
 
 impl Table {
@@ -113,25 +113,25 @@ fn told<T>(answer: Result<T, NotLent>) -> (u32, Option<T>) {
 #[repr(C)]
 pub struct Lent<'a> {
     /// Its token; 0 if there is none.
-    target: u64,
-    session: &'a Session,
-    lending: &'a Lending,
+    pub(crate) target: u64,
+    pub(crate) session: &'a Session,
+    pub(crate) lending: &'a Lending,
     /// Its number.
-    id: u32,
+    pub(crate) id: u32,
 }
 
 /// A use of a grant.
 #[repr(C)]
 pub struct Use {
     /// The grant's number.
-    number: u64,
+    pub(crate) number: u64,
     /// The token of the session whose commands it lends, as [`client_binding_grant_target`] has told it under the same hold of the lock.
-    target: u64,
+    pub(crate) target: u64,
     /// Milliseconds, or [`CLIENT_BINDING_NO_CLOCK`].
-    now: u64,
-    command: u32,
+    pub(crate) now: u64,
+    pub(crate) command: u32,
     /// One of the steps.
-    step: u32,
+    pub(crate) step: u32,
 }
 
 /// The token of the session whose commands the grant lends; 0 if there is no such grant.

@@ -47,9 +47,9 @@ const _: () = {
 #[repr(C)]
 pub struct Records {
     /// Shared with the normal world, so it is written to and never read; NULL if there is no room.
-    buffer: *mut u8,
-    room: usize,
-    size: usize,
+    pub(crate) buffer: *mut u8,
+    pub(crate) room: usize,
+    pub(crate) size: usize,
 }
 
 impl Records {
