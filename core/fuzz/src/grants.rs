@@ -104,12 +104,13 @@ fn play(octets: &[u8], step: impl Fn(&mut World, &mut Unstructured<'_>) -> Resul
 }
 
 /// What each command takes, and whether a TA and a client may give it: by the table of docs/delegation.md.
-const COMMANDS: [(u32, bool, bool); 5] = [
+const COMMANDS: [(u32, bool, bool); 6] = [
     (0x25, true, true),
     (0x31, true, true),
     (0x06, false, true),
     (0x02, true, true),
     (0x05, true, false),
+    (0x00, true, false),
 ];
 
 fn check(u: &mut Unstructured<'_>) -> Result<()> {
@@ -222,13 +223,10 @@ impl World {
         history.position(|made| made.session == session && made.running)
     }
 
-    /// Whether a command of it, or of what was passed on from it, is in the TA; as far as the table knows what was passed on from what.
+    /// Whether a command of it, or of what was passed on from it, is in the TA.
     fn is_in_use(&self, nth: usize) -> bool {
-        self.running(self.history[nth].session)
-            .is_some_and(|running| {
-                let mut known = self.chain(running).take_while(|nth| self.is_kept(*nth));
-                known.any(|link| link == nth)
-            })
+        let running = self.running(self.history[nth].session);
+        running.is_some_and(|running| self.chain(running).any(|link| link == nth))
     }
 
     /// G1, G3, G4: whether somebody may use it, for that command or at all.

@@ -164,6 +164,8 @@ const ALIVE: u32 = 1;
 const RUNNING: u32 = 2;
 /// Over, and a command of it has not come back yet.
 const DYING: u32 = 3;
+/// Over, and a command of what was passed on from it has not.
+const OUTLIVED: u32 = 4;
 
 /// One thing that is lent.
 ///
@@ -291,14 +293,13 @@ impl Grant {
         self.until != FOREVER && now.is_none_or(|now| now >= self.until)
     }
 
-    fn end(&mut self) {
-        *self = match self.state {
-            RUNNING | DYING => Self {
-                state: DYING,
-                ..*self
-            },
-            _ => Self::FREE,
-        };
+    /// `in_use`: a command of it, or of what was passed on from it, is in the TA. By it is known who may take that back.
+    fn end(&mut self, in_use: bool) {
+        match self.state {
+            RUNNING | DYING => self.state = DYING,
+            _ if in_use => self.state = OUTLIVED,
+            _ => *self = Self::FREE,
+        }
     }
 }
 
@@ -533,7 +534,12 @@ impl Grants<'_> {
     ) -> Result<(), Refusal> {
         self.check(number, who, command, target, now)?;
         let mut link = number;
-        while let Some(grant) = self.place(link).and_then(|place| self.slots.get_mut(place)) {
+        // No chain is longer.
+        for _ in 0..=MAX_DEPTH {
+            let place = self.place(link);
+            let Some(grant) = place.and_then(|place| self.slots.get_mut(place)) else {
+                break;
+            };
             if grant.uses != UNLIMITED {
                 grant.uses -= 1;
             }
@@ -554,7 +560,10 @@ impl Grants<'_> {
         {
             match grant.state {
                 RUNNING => grant.state = ALIVE,
-                DYING => *grant = Grant::FREE,
+                DYING => {
+                    *grant = Grant::FREE;
+                    self.end_if(|grant| grant.state == OUTLIVED);
+                }
                 _ => {}
             }
         }
@@ -657,30 +666,29 @@ impl Grants<'_> {
 
     /// What lends nothing any more gives its place away, unless who may take back what runs is known by it.
     fn sweep(&mut self, now: Option<u64>) {
-        for place in 0..self.slots.len() {
-            let slot = self.slots.get(place);
-            let over = slot.is_some_and(|grant| !self.is_in_use(grant) && !self.lends(grant, now));
-            if let (true, Some(grant)) = (over, self.slots.get_mut(place)) {
-                grant.end();
-            }
-        }
+        self.end_each(|grants, grant| !grants.is_in_use(grant) && !grants.lends(grant, now));
     }
 
     /// Ends them, and what was passed on from them (G5).
     fn end_if(&mut self, ends: impl Fn(&Grant) -> bool) {
-        for grant in self.slots.iter_mut() {
-            if grant.state != FREE && ends(grant) {
-                grant.end();
-            }
-        }
+        self.end_each(|_, grant| ends(grant));
         // Each round ends what was passed on once more.
         for _ in 0..MAX_DEPTH {
-            for place in 0..self.slots.len() {
-                let parent = self.slots.get(place).map_or(0, Grant::parent);
-                let orphan = parent != 0 && !self.find(parent).is_some_and(Grant::is_alive);
-                if let (true, Some(grant)) = (orphan, self.slots.get_mut(place)) {
-                    grant.end();
-                }
+            self.end_each(|grants, grant| {
+                grant.parent != 0 && !grants.find(grant.parent).is_some_and(Grant::is_alive)
+            });
+        }
+    }
+
+    fn end_each(&mut self, ends: impl Fn(&Self, &Grant) -> bool) {
+        for place in 0..self.slots.len() {
+            let Some(grant) = self.slots.get(place) else {
+                break;
+            };
+            let in_use = self.is_in_use(grant);
+            let over = grant.state != FREE && ends(self, grant);
+            if let (true, Some(grant)) = (over, self.slots.get_mut(place)) {
+                grant.end(in_use);
             }
         }
     }
@@ -1508,5 +1516,38 @@ mod tests {
             assert_ne!(reason.result(), TeeResult::SUCCESS);
         }
         assert_eq!(NotLent::TooMuch.result(), TeeResult::ACCESS_CONFLICT);
+    }
+
+    /// It is known by what lies between, which is over.
+    #[test]
+    fn a_grandchilds_command_is_told_of_when_what_it_came_from_was_taken_back() {
+        let mut fixture = Fixture::new();
+        let (mut grants, target) = fixture.parts();
+        let mut chain = [0; 3];
+        let people = [OWNER, OTHER, THIRD, OTHER];
+        for nth in 0..3 {
+            let terms = Terms {
+                grantee: people[nth + 1],
+                depth: 2 - nth as u32,
+                parent: nth.checked_sub(1).map_or(0, |before| chain[before]),
+                ..terms()
+            };
+            let made = grants.make(&target, &by(people[nth]), &terms, NOW, LIMITS);
+            chain[nth] = made.unwrap();
+        }
+        let [first, second, third] = chain;
+        assert_eq!(grants.enter(third, &by(OTHER), READ, &target, NOW), Ok(()));
+        for _ in 0..2 {
+            // As often as it is asked, by whoever may ask.
+            assert_eq!(grants.revoke(second, &by(OTHER), 0), Ok(true));
+            assert!(!grants.find(second).unwrap().is_alive());
+            assert!(!grants.find(second).unwrap().is_running());
+            assert_eq!(grants.running(1).unwrap().number(), third);
+        }
+        assert!(grants.find(first).unwrap().is_alive());
+        assert_eq!(grants.revoke(first, &by(OWNER), 0), Ok(true));
+        assert!(grants.end(1));
+        grants.left(third);
+        assert_eq!(fixture.slots, [Grant::FREE; 6]);
     }
 }

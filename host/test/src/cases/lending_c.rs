@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! A TA in C lends: `vault-c`, by `ta/clients/include/client_binding.h`.
 
-use super::delegation::{TEE_ERROR_ACCESS_CONFLICT, has_delegation, uuid_of};
+use super::delegation::{has_delegation, uuid_of};
 use super::{Case, G};
 use crate::world::{OWNER, Person, STRANGER, let_person};
 use anyhow::{Context, Result, bail, ensure};
@@ -10,13 +10,13 @@ use client_binding_policy::abi;
 use client_binding_policy::abi::delegation::{FOREVER, Request, UNLIMITED};
 use client_binding_proto::vault_c::{self, Command};
 use client_binding_proto::{Identity, Param as ParamKind};
-use client_binding_raw::code::{TEE_ERROR_ACCESS_DENIED, TEE_ORIGIN_TRUSTED_APP};
+use client_binding_raw::code::{
+    TEE_ERROR_ACCESS_CONFLICT, TEE_ERROR_ACCESS_DENIED, TEE_ORIGIN_TRUSTED_APP,
+};
 use client_binding_raw::lend::{Lender, take_up};
 use client_binding_raw::sys::{Param, Params};
 use client_binding_raw::{Answer, Login, Session, Tee};
 
-/// A secret's number, which is the badge of a grant that lends it alone.
-const NUMBER: u32 = 6;
 const NAME: &[u8] = b"key";
 const SECRET: &[u8] = b"kept in C";
 
@@ -39,7 +39,11 @@ pub(super) const CASES: &[Case] = &[
             }
             let badge = vault.number()?;
             let lender = Lender::open(&vault.tee, Login::User)?;
-            for command in [Command::Put.number(), NUMBER, vault_c::MINT] {
+            for command in [
+                Command::Put.number(),
+                Command::Number.number(),
+                vault_c::MINT,
+            ] {
                 let refused = lender.lend(&vault.request(command, badge))?;
                 ensure!(
                     refused.map_err(Answer::code) == Err(Some(TEE_ERROR_ACCESS_CONFLICT)),
@@ -203,7 +207,7 @@ impl Vault {
         let mut params = Params::default();
         params[0] = name.param(ParamKind::MemIn);
         params[1].attr = ParamKind::ValueOut as u64;
-        let [_, (low, high), ..] = self.invoke(NUMBER, params).values()?;
+        let [_, (low, high), ..] = self.invoke(Command::Number.number(), params).values()?;
         Ok(abi::pta::pair(low, high))
     }
 

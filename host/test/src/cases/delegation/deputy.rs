@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! TAs that use what was lent to them, and TAs that lend.
 
-use super::{
-    Loan, TEE_ERROR_ACCESS_CONFLICT, THIRD, Way, allow, can_lend, request, request_for_ta,
-};
+use super::{Loan, THIRD, Way, allow, can_lend, request, request_for_ta};
 use crate::bench::{Bench, Seat, flavour};
 use crate::cases::{Case, G};
 use crate::world::{Person, Process, STRANGER, let_person};
@@ -12,7 +10,9 @@ use client_binding_policy::abi::delegation::Request;
 use client_binding_policy::abi::pta::{pair, unpair};
 use client_binding_proto::Param as ParamKind;
 use client_binding_proto::probe::{Command, Kind};
-use client_binding_raw::code::{TEE_ERROR_ACCESS_DENIED, TEE_ERROR_BUSY, TEE_ERROR_ITEM_NOT_FOUND};
+use client_binding_raw::code::{
+    TEE_ERROR_ACCESS_CONFLICT, TEE_ERROR_ACCESS_DENIED, TEE_ERROR_BUSY, TEE_ERROR_ITEM_NOT_FOUND,
+};
 use client_binding_raw::lend::Lender;
 use client_binding_raw::sys::Params;
 use client_binding_raw::{Answer, Login, Session, Tee};

@@ -17,7 +17,8 @@ use client_binding_policy::abi::delegation::{FOREVER, Listed, Request, UNLIMITED
 use client_binding_proto::probe::{Command, Flavour, Kind};
 use client_binding_proto::{GRANT, LEND, Param as ParamKind};
 use client_binding_raw::code::{
-    TEE_ERROR_ACCESS_DENIED, TEE_ERROR_BAD_PARAMETERS, TEE_ERROR_BUSY, TEE_ERROR_CANCEL,
+    TEE_ERROR_ACCESS_CONFLICT, TEE_ERROR_ACCESS_DENIED, TEE_ERROR_BAD_PARAMETERS, TEE_ERROR_BUSY,
+    TEE_ERROR_CANCEL,
 };
 use client_binding_raw::lend::{Lender, take_up};
 use client_binding_raw::sys::Params;
@@ -26,8 +27,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// `TEE_ERROR_ACCESS_CONFLICT`: more than the maker has.
-pub(super) const TEE_ERROR_ACCESS_CONFLICT: u32 = 0xffff_0003;
 /// Somebody else again.
 const THIRD: Person = Person {
     uid: 1002,
