@@ -77,6 +77,8 @@ impl InstanceView {
                 "panicked"
             } else if is(Instance::LOADING) {
                 "loading"
+            } else if instance.ownership == Instance::DISOWNED {
+                "disowned"
             } else {
                 "ready"
             },
@@ -188,8 +190,7 @@ pub(crate) fn owners(instances: &[Instance], names: &Names) -> Vec<Owner> {
     let mut owners = BTreeMap::<_, (Vec<_>, u32)>::new();
     for instance in instances {
         let view = InstanceView::new(instance, names);
-        let owned = instance.ownership == Instance::OWNED;
-        if let Some(client) = view.owner.filter(|_| owned) {
+        if let Some(client) = view.owner {
             let (tas, sessions) = owners.entry(client).or_default();
             tas.push(view.ta);
             *sessions = sessions.saturating_add(view.sessions);
@@ -453,6 +454,17 @@ mod tests {
             by_operation: [1, 6, 0, 0],
             by_refusal,
         }
+    }
+
+    #[test]
+    fn what_was_disowned_is_its_owners_still() {
+        let disowned = Instance {
+            ownership: Instance::DISOWNED,
+            ..owned()
+        };
+        let [before, after] = [owned(), disowned].map(|i| InstanceView::new(&i, &names()));
+        assert_eq!((before.state, after.state), ("ready", "disowned"));
+        assert_eq!(before.owner, after.owner);
     }
 
     #[test]
