@@ -685,9 +685,11 @@ impl Grants<'_> {
             let Some(grant) = self.slots.get(place) else {
                 break;
             };
+            if grant.state == FREE || !ends(self, grant) {
+                continue;
+            }
             let in_use = self.is_in_use(grant);
-            let over = grant.state != FREE && ends(self, grant);
-            if let (true, Some(grant)) = (over, self.slots.get_mut(place)) {
+            if let Some(grant) = self.slots.get_mut(place) {
                 grant.end(in_use);
             }
         }
