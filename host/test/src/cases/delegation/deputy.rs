@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use client_binding_policy::abi::delegation::Request;
 use client_binding_policy::abi::pta::{pair, unpair};
 use client_binding_proto::Param as ParamKind;
-use client_binding_proto::probe::{Command, Kind};
+use client_binding_proto::probe::{Command, Flavour, Kind};
 use client_binding_raw::code::{
     TEE_ERROR_ACCESS_CONFLICT, TEE_ERROR_ACCESS_DENIED, TEE_ERROR_BUSY, TEE_ERROR_ITEM_NOT_FOUND,
 };
@@ -76,12 +76,7 @@ fn outlives(b: &Bench) -> Result<Option<String>> {
     let number = lender.lend(&request)?.context("lending")?;
     // Whoever is its client: the TA is the grantee.
     let mut deputy = Process::start(|line| {
-        STRANGER.be()?;
-        let deputy = Seat::take(ta, Login::User)?;
-        ensure!(
-            takes_up(&deputy, number)? == 0,
-            "the TA does not take it up"
-        );
+        let deputy = deputy_with(ta, number)?;
         let before = deputy.command(Command::AskHeld, 0);
         line.go()?;
         line.wait()?;
@@ -113,6 +108,17 @@ fn outlives(b: &Bench) -> Result<Option<String>> {
     Ok(Some(after.to_string()))
 }
 
+/// A stranger's session with a TA that has taken up the grant.
+fn deputy_with(ta: &'static Flavour, number: u64) -> Result<Seat> {
+    STRANGER.be()?;
+    let deputy = Seat::take(ta, Login::User)?;
+    ensure!(
+        takes_up(&deputy, number)? == 0,
+        "the TA does not take it up"
+    );
+    Ok(deputy)
+}
+
 fn refused(b: &Bench) -> Result<Option<String>> {
     const LIFETIME: u64 = 3000;
     let seat = Seat::owned(flavour(Kind::Shared, true), Login::User)?;
@@ -128,12 +134,7 @@ fn refused(b: &Bench) -> Result<Option<String>> {
     let number = Lender::open(&seat.tee, Login::User)?.lend(&request)?;
     let number = number.context("lending")?;
     let mut deputy = Process::start(|line| {
-        STRANGER.be()?;
-        let deputy = Seat::take(ta, Login::User)?;
-        ensure!(
-            takes_up(&deputy, number)? == 0,
-            "the TA does not take it up"
-        );
+        let deputy = deputy_with(ta, number)?;
         let in_time = deputy.command(Command::AskHeld, 0);
         line.go()?;
         line.wait()?;
@@ -192,9 +193,7 @@ fn deputies(b: &Bench) -> Result<Option<String>> {
         let request = request_for_ta(&seat, ta, &[Command::WhoAmI]);
         let number = lender.lend(&request)?.context("lending")?;
         let mut client = Process::start(|line| {
-            STRANGER.be()?;
-            let deputy = Seat::take(ta, Login::User)?;
-            ensure!(takes_up(&deputy, number)? == 0, "it does not take it up");
+            let deputy = deputy_with(ta, number)?;
             line.go()?;
             line.wait()?;
             let own = deputy.command(Command::AskHeld, 0);
