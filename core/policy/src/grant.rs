@@ -682,14 +682,10 @@ impl Grants<'_> {
 
     fn end_each(&mut self, ends: impl Fn(&Self, &Grant) -> bool) {
         for place in 0..self.slots.len() {
-            let Some(grant) = self.slots.get(place) else {
-                break;
-            };
-            if grant.state == FREE || !ends(self, grant) {
-                continue;
-            }
-            let in_use = self.is_in_use(grant);
-            if let Some(grant) = self.slots.get_mut(place) {
+            let ending = self.slots.get(place);
+            let ending = ending.filter(|grant| grant.state != FREE && ends(self, grant));
+            let in_use = ending.map(|grant| self.is_in_use(grant));
+            if let Some((in_use, grant)) = in_use.zip(self.slots.get_mut(place)) {
                 grant.end(in_use);
             }
         }
