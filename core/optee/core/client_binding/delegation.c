@@ -165,36 +165,54 @@ static TEE_Result delegated_enter_open_session(struct ts_session *ts_sess)
 	return answer(d, &event, TEE_SUCCESS);
 }
 
+/* Waits till the target and its TA are free, if there is nobody else who does */
+static TEE_Result wait_for_target(struct client_binding_event *event,
+				  struct tee_ta_session *d, uint32_t cmd,
+				  struct tee_ta_session *s)
+{
+	TEE_Result res = TEE_SUCCESS;
+
+	/* That it's in use isn't told to those who may not use it (G10) */
+	if (!may_use(event, d, s, CLIENT_BINDING_CHECK, cmd))
+		return TEE_ERROR_ACCESS_DENIED;
+
+	/*
+	 * More than one would keep the threads from all others, and who waits
+	 * for what this thread has must not be waited for (G7).
+	 */
+	if (s->delegation.loans->awaited || ts_get_current_session_may_fail())
+		return TEE_ERROR_BUSY;
+
+	s->delegation.loans->awaited = true;
+	res = tee_ta_enter_session_nolock(s, true);
+	if (res == TEE_ERROR_ITEM_NOT_FOUND)
+		/* It's closed, and with it the grant, as can be told now */
+		may_use(event, d, NULL, CLIENT_BINDING_CHECK, cmd);
+	else
+		s->delegation.loans->awaited = false;
+
+	return res;
+}
+
 /* Has the target and its TA for a command of @d, if that may be let in */
 static TEE_Result enter_target(struct client_binding_event *event,
 			       struct tee_ta_session *d, uint32_t cmd,
 			       struct tee_ta_session **target)
 {
-	/* Who waits for what this thread has must not be waited for (G7) */
-	bool may_wait = !ts_get_current_session_may_fail();
 	struct tee_ta_session *s = NULL;
-	TEE_Result res = TEE_SUCCESS;
+	TEE_Result res = TEE_ERROR_BUSY;
+	struct tee_ta_ctx *ctx = NULL;
 
 	s = client_binding_target(client_binding_number(d));
-	if (!may_use(event, d, s, CLIENT_BINDING_CHECK, cmd))
-		return TEE_ERROR_ACCESS_DENIED;
-
-	/* More than one would keep the threads from all others */
-	if (s->delegation.loans->awaited)
-		return TEE_ERROR_BUSY;
-
-	s->delegation.loans->awaited = true;
-	res = tee_ta_enter_session_nolock(s, may_wait);
-	if (res == TEE_ERROR_ITEM_NOT_FOUND) {
-		/* It's closed, and with it the grant, as can be told now */
-		may_use(event, d, NULL, CLIENT_BINDING_CHECK, cmd);
-		return res;
-	}
-	s->delegation.loans->awaited = false;
+	if (s && !s->delegation.loans->awaited)
+		res = tee_ta_enter_session_nolock(s, false);
+	if (res == TEE_ERROR_BUSY)
+		res = wait_for_target(event, d, cmd, s);
 	if (res)
 		return res;
 
-	if (to_ta_ctx(s->ts_sess.ctx)->panicked)
+	ctx = container_of(s->ts_sess.ctx, struct tee_ta_ctx, ts_ctx);
+	if (ctx->panicked)
 		client_binding_end_lending(s);
 	if (!may_use(event, d, s, CLIENT_BINDING_LET_IN, cmd)) {
 		tee_ta_leave_session_nolock(s);
