@@ -176,9 +176,45 @@ fn taken_back_from_under(b: &Bench) -> Result<Option<String>> {
             let own = seat.command(Command::Wait, 1);
             ensure!(own.is_success(), "the owner's next command: {own}");
         }
+        taken_back_before_entering(b, &seat).with_context(|| format!("{kind:?}"))?;
         seat.close()?;
     }
-    Ok(Some("one ended by itself, one was cancelled".into()))
+    Ok(Some(
+        "one ended by itself, one was cancelled, one that waited was not let in".into(),
+    ))
+}
+
+/// The grantee waits for the owner's own command: it is not in the TA, and does not get there.
+fn taken_back_before_entering(b: &Bench, seat: &Seat) -> Result<()> {
+    let loan = Loan::make(b, seat, &[Command::Clock], |_| ())?.context("it can lend")?;
+    let mut grantee = Process::start(|line| {
+        STRANGER.be()?;
+        let way = loan.take_up(Login::User)?.context("it was lent to us")?;
+        line.go()?;
+        line.wait()?;
+        Ok([way.invoke(Command::Clock, 0), way.invoke(Command::Clock, 0)])
+    })?;
+    grantee.line.wait()?;
+    let pause = || thread::sleep(Duration::from_millis(200));
+    thread::scope(|scope| {
+        let own = scope.spawn(|| seat.command(Command::Clock, OWNERS));
+        pause();
+        grantee.line.go()?;
+        pause();
+        let start = Instant::now();
+        ensure!(!loan.revoke(true)?, "it is said that one runs");
+        ensure!(
+            start.elapsed() < Duration::from_millis(200),
+            "taking back waits for the owner's own command"
+        );
+        let own = own.join().map_err(|_| anyhow!("a thread died"))?;
+        ensure!(own.is_success(), "the owner's own command: {own}");
+        Ok(())
+    })?;
+    let [waited, next]: [Answer; 2] = grantee.finish()?;
+    ensure!(waited.is_denied(), "the command that waited: {waited}");
+    ensure!(next.is_denied(), "the next command: {next}");
+    Ok(())
 }
 
 /// What the grantee is doing.
