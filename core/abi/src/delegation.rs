@@ -26,7 +26,7 @@ pub const GRANT_UUID: [u8; 16] = [
 ];
 
 /// Version of commands, records and the numbers in them.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// For ever, as a lifetime.
 pub const FOREVER: u64 = u64::MAX;
@@ -66,17 +66,23 @@ pub enum Command {
     /// From a TA: lets its instance go. When nobody has a session with it, and it has none with other TAs, it is nobody's: whoever opens
     /// it next owns it, and finds what the TA left in it.
     Disown = 5,
+    /// How many grants there may be at a time.
+    ///
+    /// 0: `VALUE_OUTPUT`, in all in a, of the sessions of one client in b. 1: `VALUE_OUTPUT`, how many of the latter to one grantee in a, 0 in
+    /// b.
+    Limits = 6,
 }
 
 impl Command {
     /// All commands.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Lend,
         Self::Revoke,
         Self::List,
         Self::Version,
         Self::Allow,
         Self::Disown,
+        Self::Limits,
     ];
 
     /// The command with this number.
@@ -88,6 +94,7 @@ impl Command {
             3 => Some(Self::Version),
             4 => Some(Self::Allow),
             5 => Some(Self::Disown),
+            6 => Some(Self::Limits),
             _ => None,
         }
     }
@@ -101,6 +108,7 @@ impl Command {
             Self::Version => param_types([VALUE_OUTPUT, NONE, NONE, NONE]),
             Self::Allow => param_types([MEMREF_INPUT, NONE, NONE, NONE]),
             Self::Disown => param_types([NONE; 4]),
+            Self::Limits => param_types([VALUE_OUTPUT, VALUE_OUTPUT, NONE, NONE]),
         }
     }
 }
@@ -403,7 +411,7 @@ mod tests {
             assert_eq!(command, known);
             assert_eq!(command.map(|c| c as u32), known.map(|_| n));
         }
-        let types = [0x0025, 0x0031, 0x0006, 0x0002, 0x0005, 0x0000];
+        let types = [0x0025, 0x0031, 0x0006, 0x0002, 0x0005, 0x0000, 0x0022];
         assert_eq!(Command::ALL.map(Command::param_types), types);
         assert_eq!(GRANT_PARAM_TYPES, 0x0001);
     }

@@ -23,8 +23,10 @@ pub const CLIENT_BINDING_LEND_VERSION: u32 = 3;
 pub const CLIENT_BINDING_ALLOW: u32 = 4;
 /// Command of a TA that is answered by [`client_binding_disown`].
 pub const CLIENT_BINDING_DISOWN: u32 = 5;
+/// Command that is answered with what C was built with.
+pub const CLIENT_BINDING_LIMITS: u32 = 6;
 /// The version of what `client_binding.lend` says.
-pub const CLIENT_BINDING_LEND_ABI: u32 = 1;
+pub const CLIENT_BINDING_LEND_ABI: u32 = 2;
 /// Size of what it is sent to lend something.
 pub const CLIENT_BINDING_REQUEST_SIZE: usize = 96;
 /// The most that it is sent to allow something, in octets.
@@ -54,6 +56,7 @@ const _: () = {
     assert!(CLIENT_BINDING_LEND_VERSION == Command::Version as u32);
     assert!(CLIENT_BINDING_ALLOW == Command::Allow as u32);
     assert!(CLIENT_BINDING_DISOWN == Command::Disown as u32);
+    assert!(CLIENT_BINDING_LIMITS == Command::Limits as u32);
     assert!(CLIENT_BINDING_LEND_ABI == VERSION);
     assert!(CLIENT_BINDING_REQUEST_SIZE == Request::SIZE);
     assert!(CLIENT_BINDING_ALLOW_SIZE == MAX_COMMANDS * size_of::<u32>());

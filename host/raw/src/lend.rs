@@ -61,6 +61,18 @@ impl<'a> Lender<'a> {
         Ok(records.iter().map(Listed::from_octets).collect())
     }
 
+    /// How many grants there may be at a time.
+    pub fn limits(&self) -> Result<Limits, Answer> {
+        let params = with_types(Command::Limits.param_types());
+        let [(in_all, of_owner), (to_grantee, _), ..] =
+            self.invoke(Command::Limits, params).values()?;
+        Ok(Limits {
+            in_all,
+            of_owner,
+            to_grantee,
+        })
+    }
+
     /// The version of what it says: [`VERSION`](client_binding_abi::delegation::VERSION) is what this crate understands.
     pub fn version(&self) -> Result<u32, Answer> {
         let params = with_types(Command::Version.param_types());
@@ -72,6 +84,17 @@ impl<'a> Lender<'a> {
     pub fn invoke(&self, command: Command, params: Params) -> Answer {
         self.tee.invoke_with(self.session, command as u32, params)
     }
+}
+
+/// How many grants there may be at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Of all clients.
+    pub in_all: u32,
+    /// Of the sessions of one client.
+    pub of_owner: u32,
+    /// Of those to one grantee.
+    pub to_grantee: u32,
 }
 
 /// Opens a session for what was lent.

@@ -241,6 +241,16 @@ static TEE_Result disown(void)
 	return res;
 }
 
+static TEE_Result limits(TEE_Param params[TEE_NUM_PARAMS])
+{
+	params[0].value.a = client_binding_grants.count;
+	params[0].value.b = client_binding_grants.by_owner;
+	params[1].value.a = client_binding_grants.to_grantee;
+	params[1].value.b = 0;
+
+	return TEE_SUCCESS;
+}
+
 static TEE_Result open_session(uint32_t types,
 			       TEE_Param params[TEE_NUM_PARAMS] __unused,
 			       void **ctx __unused)
@@ -273,6 +283,8 @@ static TEE_Result invoke_command(void *ctx __unused, uint32_t command,
 		return allow(params);
 	case CLIENT_BINDING_DISOWN:
 		return disown();
+	case CLIENT_BINDING_LIMITS:
+		return limits(params);
 	default:
 		params[0].value.a = CLIENT_BINDING_LEND_ABI;
 		params[0].value.b = 0;

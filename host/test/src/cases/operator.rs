@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What an operator is told: owners and refusals, by `client_binding.pta`.
 
-use super::delegation::Loan;
+use super::delegation::{Loan, request};
 use super::hostile::send_refused;
 use super::neighbours::through;
 use super::{Case, G};
@@ -15,9 +15,10 @@ use client_binding_policy::{Binding, Refusal};
 use client_binding_proto::probe::{self, Kind, Opening};
 use client_binding_proto::{Param as ParamKind, TaUuid};
 use client_binding_raw::code::{
-    TEE_ERROR_ACCESS_DENIED, TEE_ERROR_BAD_PARAMETERS, TEE_ERROR_NOT_SUPPORTED,
+    TEE_ERROR_ACCESS_DENIED, TEE_ERROR_BAD_PARAMETERS, TEE_ERROR_BUSY, TEE_ERROR_NOT_SUPPORTED,
     TEE_ERROR_SHORT_BUFFER,
 };
+use client_binding_raw::lend::Lender;
 use client_binding_raw::pta::{PTA, Pta, params, typed};
 use client_binding_raw::sys::{Param, Params};
 use client_binding_raw::{Answer, Login, Tee};
@@ -771,7 +772,8 @@ fn grants(bench: &Bench) -> Result<Option<String>> {
         let uuid = Principal::User(person.uid).uuid().to_string();
         json!({ "login": "USER", "uuid": uuid, "name": format!("{name} (uid {})", person.uid) })
     };
-    let expected = json!([{
+    let expected = json!({
+        "grants": [{
         "number": number,
         "parent": null,
         "ta": ta.uuid.text,
@@ -786,7 +788,9 @@ fn grants(bench: &Bench) -> Result<Option<String>> {
         "depth": 0,
         "running": false,
         "over": false,
-    }]);
+    }],
+        "limits": { "in_all": 32, "of_owner": 16, "to_grantee": 8 },
+    });
     ensure!(
         told == expected,
         "root is told {told} instead of {expected}"
@@ -800,7 +804,7 @@ fn grants(bench: &Bench) -> Result<Option<String>> {
         "the owner is told something else"
     );
     ensure!(
-        bindctl_json(STRANGER, &["grants"])? == json!([]),
+        bindctl_json(STRANGER, &["grants"])?["grants"] == json!([]),
         "a grantee sees it"
     );
     let number = number.to_string();
@@ -826,7 +830,7 @@ fn grants(bench: &Bench) -> Result<Option<String>> {
     })?;
     grantee.line.wait()?;
     until(Duration::from_secs(10), "its command is not seen", || {
-        Ok(bindctl_json(ROOT, &["grants"])?[0]["running"] == true)
+        Ok(bindctl_json(ROOT, &["grants"])?["grants"][0]["running"] == true)
     })?;
     let told = bindctl_json(ROOT, &["revoke", &number, "--cancel"])?;
     ensure!(
@@ -838,7 +842,24 @@ fn grants(bench: &Bench) -> Result<Option<String>> {
     ensure!(cancelled.is_cancelled(), "what was in the TA: {cancelled}");
     ensure!(after.is_denied(), "afterwards: {after}");
     let (_, text, _) = bindctl(ROOT, &["grants"])?;
-    ensure!(text == "Nothing is lent.\n", "{text}");
+    ensure!(text.starts_with("Nothing is lent."), "{text}");
+    ensure!(!text.contains("Full"), "{text}");
+
+    // Who is told that there is no more room can ask why.
+    OWNER.act()?;
+    let lender = Lender::open(&seat.tee, Login::User)?;
+    let request = request(&seat, STRANGER, &commands);
+    let mut told = Ok(0);
+    while told.is_ok() {
+        told = lender.lend(&request)?;
+    }
+    let busy = told.is_err_and(|answer| answer.code() == Some(TEE_ERROR_BUSY));
+    ensure!(busy, "the last of them: {told:?}");
+    for person in [ROOT, OWNER] {
+        let (_, text, _) = bindctl(person, &["grants"])?;
+        let why = "Full: USER owner (uid 1000) to USER stranger (uid 1001).";
+        ensure!(text.contains(why), "uid {} reads {text}", person.uid);
+    }
     OWNER.act()?;
     seat.works()?;
     Ok(Some(after.to_string()))

@@ -4,12 +4,90 @@
 use crate::names::{self, Names};
 use crate::view::{Client, seconds, shown, table};
 use client_binding_abi::delegation::{FOREVER, Listed, UNLIMITED};
+use client_binding_raw::lend::Limits;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use uuid::Uuid;
+
+/// What the caller may take back, and how much there may be.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct LentView {
+    grants: Vec<GrantView>,
+    limits: LimitsView,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct LimitsView {
+    in_all: u32,
+    of_owner: u32,
+    to_grantee: u32,
+}
+
+impl LentView {
+    pub(crate) fn new(listed: &[Listed], limits: Limits, names: &Names) -> Self {
+        Self {
+            grants: listed.iter().map(|g| GrantView::new(g, names)).collect(),
+            limits: LimitsView {
+                in_all: limits.in_all,
+                of_owner: limits.of_owner,
+                to_grantee: limits.to_grantee,
+            },
+        }
+    }
+
+    /// What `grants` prints.
+    pub(crate) fn text(&self) -> String {
+        let LimitsView {
+            in_all,
+            of_owner,
+            to_grantee,
+        } = self.limits;
+        let mut text = if self.grants.is_empty() {
+            "Nothing is lent.\n".to_owned()
+        } else {
+            rows(&self.grants)
+        };
+        text += &format!(
+            "There is room for {in_all} grants, {of_owner} of one owner, {to_grantee} of those to one grantee.\n"
+        );
+        for full in self.full() {
+            text += &format!("Full: {full}.\n");
+        }
+        text
+    }
+
+    /// Those that keep others from being made.
+    fn lending(&self) -> impl Iterator<Item = &GrantView> {
+        self.grants.iter().filter(|g| !g.over || g.running)
+    }
+
+    /// Why who wants to lend is told `TEE_ERROR_BUSY`, as far as the caller sees it.
+    fn full(&self) -> Vec<String> {
+        let (mut of_owner, mut to_grantee) = (BTreeMap::new(), BTreeMap::new());
+        for grant in self.lending() {
+            let (owner, grantee) = (grant.owner.with_login(), grant.grantee.with_login());
+            *of_owner.entry(owner.clone()).or_insert(0) += 1;
+            *to_grantee
+                .entry(format!("{owner} to {grantee}"))
+                .or_insert(0) += 1;
+        }
+        let in_all = [("all grants".to_owned(), self.lending().count() as u32)];
+        let full =
+            |limit: u32| move |(whose, count): (String, u32)| (count >= limit).then_some(whose);
+        let all = in_all.into_iter().filter_map(full(self.limits.in_all));
+        all.chain(of_owner.into_iter().filter_map(full(self.limits.of_owner)))
+            .chain(
+                to_grantee
+                    .into_iter()
+                    .filter_map(full(self.limits.to_grantee)),
+            )
+            .collect()
+    }
+}
 
 /// A grant.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct GrantView {
+struct GrantView {
     number: u64,
     parent: Option<u64>,
     ta: Uuid,
@@ -29,7 +107,7 @@ pub(crate) struct GrantView {
 }
 
 impl GrantView {
-    pub(crate) fn new(grant: &Listed, names: &Names) -> Self {
+    fn new(grant: &Listed, names: &Names) -> Self {
         let count = grant.count as usize;
         Self {
             number: grant.number,
@@ -59,11 +137,7 @@ impl GrantView {
     }
 }
 
-/// What `grants` prints.
-pub(crate) fn text(grants: &[GrantView]) -> String {
-    if grants.is_empty() {
-        return "Nothing is lent.\n".to_owned();
-    }
+fn rows(grants: &[GrantView]) -> String {
     let mut table = table(&[
         "number",
         "TA",
@@ -155,6 +229,12 @@ mod tests {
     use client_binding_client::identity::Principal;
     use serde_json::json;
 
+    const LIMITS: Limits = Limits {
+        in_all: 32,
+        of_owner: 16,
+        to_grantee: 8,
+    };
+
     /// Records as they come over the wire.
     fn listed() -> [Listed; 2] {
         let first = Listed {
@@ -192,8 +272,8 @@ mod tests {
 
     #[test]
     fn grants_in_words_and_in_json() {
-        let grants = listed().map(|grant| GrantView::new(&grant, &names()));
-        let text = text(&grants);
+        let lent = LentView::new(&listed(), LIMITS, &names());
+        let text = lent.text();
         let words: Vec<_> = text
             .lines()
             .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
@@ -206,6 +286,7 @@ mod tests {
                  7 1 - usable",
                 "513 11111111-1111-1111-1111-111111111111 USER owner (uid 1000) \
                  APPLICATION 22222222-2222-2222-2222-222222222222 1 1 any for ever 7 0 256 over, running",
+                "There is room for 32 grants, 16 of one owner, 8 of those to one grantee.",
             ]
         );
         assert!(text.lines().all(|line| line.trim_end() == line));
@@ -234,8 +315,13 @@ mod tests {
             "running": true,
             "over": true,
         });
-        assert_eq!(serde_json::to_value(&grants[1]).unwrap(), expected);
-        let first = serde_json::to_value(&grants[0]).unwrap();
+        let told = serde_json::to_value(&lent).unwrap();
+        assert_eq!(told["grants"][1], expected);
+        assert_eq!(
+            told["limits"],
+            json!({"in_all": 32, "of_owner": 16, "to_grantee": 8})
+        );
+        let first = &told["grants"][0];
         for (key, expected) in [
             ("parent", json!(null)),
             ("commands", json!([1, 5])),
@@ -250,7 +336,49 @@ mod tests {
 
     #[test]
     fn nothing_is_lent() {
-        assert_eq!(text(&[]), "Nothing is lent.\n");
+        let lent = LentView::new(&[], LIMITS, &names());
+        assert_eq!(
+            lent.text(),
+            "Nothing is lent.\nThere is room for 32 grants, 16 of one owner, 8 of those to one grantee.\n"
+        );
+    }
+
+    /// What is over is not in the way unless its command is in the TA still.
+    #[test]
+    fn what_is_full() {
+        let [first, running] = listed();
+        let over = Listed {
+            state: Listed::OVER,
+            ..first
+        };
+        let full = |listed: &[Listed], limits: [u32; 3]| {
+            let [in_all, of_owner, to_grantee] = limits;
+            let limits = Limits {
+                in_all,
+                of_owner,
+                to_grantee,
+            };
+            LentView::new(listed, limits, &names()).full()
+        };
+        let owner = "USER owner (uid 1000)";
+        let grantee = format!("{owner} to GROUP clients (gid 2000)");
+        let others = format!("{owner} to APPLICATION 22222222-2222-2222-2222-222222222222");
+        let both = [first, running];
+        for (listed, limits, expected) in [
+            (&both[..], [3, 3, 2], vec![]),
+            (&both, [2, 3, 2], vec!["all grants"]),
+            (&both, [3, 2, 2], vec![owner]),
+            (&both, [3, 3, 1], vec![&others, &grantee]),
+            (&[over, running], [2, 2, 2], vec![]),
+            (
+                &[over, running],
+                [1, 1, 1],
+                vec!["all grants", owner, &others],
+            ),
+            (&[over], [1, 1, 1], vec![]),
+        ] {
+            assert_eq!(full(listed, limits), expected, "{limits:?}");
+        }
     }
 
     /// Whatever comes over the wire is shown.

@@ -15,7 +15,7 @@ use clap::{Parser, Subcommand};
 use client_binding_raw::pta::Pta;
 use cursor::Cursor;
 use failure::Failure;
-use grants::{GrantView, Revoked};
+use grants::{LentView, Revoked};
 use names::Names;
 use serde::Serialize;
 use std::io::{self, ErrorKind, Write};
@@ -73,7 +73,10 @@ OWNER is the client of the session, GRANTEE whoever may invoke the commands: log
 and no group has it. USED is how often the grant was used, LEFT how often it may be used still. BADGE is a number that the \
 maker of the grant chose for the TA. DEPTH is how often it may be passed on one after the other, FROM the grant that it was \
 passed on from. STATE is \"over\" if it lends nothing any more, since it or what it was passed on from is used up, out of \
-time or taken back, and \"running\" while a command of it is in the TA.";
+time or taken back, and \"running\" while a command of it is in the TA.
+
+How many grants there may be is told below: in all, of the sessions of one owner, of those to one grantee. Who wants to lend more is \
+told TEE_ERROR_BUSY. \"Full\" names what is in the way, as far as the caller sees it: root sees all.";
 
 const REVOKE: &str = "Takes a grant back, and all that was passed on from it
 
@@ -171,11 +174,12 @@ fn run(args: &Args) -> Result<(), Failure> {
         }
         Command::Grants => {
             let tee = pta::connect()?;
-            let listed = pta::lender(&tee)?.list();
-            let listed = listed.context("cannot list what is lent")?;
-            let names = Names::of(Path::new("/etc"));
-            let grants: Vec<_> = listed.iter().map(|g| GrantView::new(g, &names)).collect();
-            print(args.json, &grants, |grants| grants::text(grants))?;
+            let lender = pta::lender(&tee)?;
+            let listed = lender.list().context("cannot list what is lent")?;
+            let limits = lender.limits();
+            let limits = limits.context("cannot ask how much may be lent")?;
+            let lent = LentView::new(&listed, limits, &Names::of(Path::new("/etc")));
+            print(args.json, &lent, LentView::text)?;
         }
         Command::Revoke { number, cancel } => {
             let tee = pta::connect()?;
