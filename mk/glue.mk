@@ -14,6 +14,9 @@ GLUE_RUSTFLAGS := -Crelocation-model=pic -Cforce-frame-pointers=yes -Cforce-unwi
 # Without it the linker of such a core refuses the library. The flag is not stable yet.
 GLUE_RUSTFLAGS_glue-bti := -Zbranch-protection=bti,pac-ret
 GLUE_ENV_glue-bti := RUSTC_BOOTSTRAP=1
+# Both once more, from a copy in another folder: what differs then would differ at somebody else's.
+GLUE_COPY := $(B)/src/glue-again
+$(foreach g,glue glue-bti,$(foreach v,RUSTFLAGS ENV,$(eval GLUE_$v_$g-again := $(GLUE_$v_$g)))$(eval GLUE_TREE_$g-again := $(GLUE_COPY)))
 glue-rustlib = $(B)/$(1)-sysroot/lib/rustlib/$(GLUE_TARGET)/lib
 
 # Unstable features are what `core` is made of; RUSTC_BOOTSTRAP stays in this rule (but for BTI). `compiler_builtins` must
@@ -30,30 +33,40 @@ $(B)/%-sysroot/.built: /usr/bin/rustc mk/glue.mk
 		$$rustc --crate-name=compiler_builtins $(@D)/compiler_builtins.rs"
 	@touch $@
 
-# Only one object is linked, and of its symbols only the API is global.
-$(B)/%/libclient_binding_glue.a: $(GLUE_SOURCES) $(B)/%-sysroot/.built mk/glue.mk
+$(GLUE_COPY)/.copied: $(GLUE_SOURCES)
+	@mkdir -p $(@D); rsync -a --delete --exclude=/build --exclude=/target --exclude=/.git ./ $(@D)/
+	@touch $@
+$(B)/glue-again/client_binding_glue.h $(B)/glue-bti-again/client_binding_glue.h: $(GLUE_COPY)/.copied
+
+$(B)/%/client_binding_glue.h: $(GLUE_SOURCES) core/glue/cbindgen.toml
 	@mkdir -p $(@D)
+	@cd $(or $(GLUE_TREE_$*),.)/core/glue && CARGO_HOME=$(B)/cargo $(abspath $(STEP)) $*-header cbindgen --quiet --config cbindgen.toml \
+		--crate client-binding-glue --output $@.new .
+	@cmp -s $@.new $@ && touch $@ || mv $@.new $@
+
+# Only one object is linked, and of its symbols only the API is global, and one that says to which header it belongs.
+$(B)/%/libclient_binding_glue.a: $(B)/%/client_binding_glue.h $(B)/%-sysroot/.built mk/glue.mk
 	@CARGO_HOME=$(B)/cargo $(GLUE_ENV_$*) \
 		CARGO_TARGET_AARCH64_UNKNOWN_NONE_SOFTFLOAT_RUSTFLAGS='--sysroot=$(B)/$*-sysroot $(GLUE_RUSTFLAGS) $(GLUE_RUSTFLAGS_$*)' \
 		$(STEP) $* cargo build $(GLUE_TREE_$*:%=--manifest-path %/Cargo.toml) --locked --profile glue -p client-binding-glue \
 			--target $(GLUE_TARGET) --target-dir $(B)/$*-target
 	@cd $(@D) && rm -rf objects && mkdir objects && cd objects && \
 		aarch64-linux-gnu-ar x $(B)/$*-target/$(GLUE_TARGET)/glue/$(@F) && \
-		aarch64-linux-gnu-objcopy --wildcard --keep-global-symbol='client_binding_*' client_binding_glue-*.o glue.o && \
+		aarch64-linux-gnu-objcopy --wildcard --keep-global-symbol='client_binding_*' \
+			--add-symbol client_binding_header_$$(sha256sum <$(@D)/client_binding_glue.h | cut -c1-16)=0,global client_binding_glue-*.o glue.o && \
 		aarch64-linux-gnu-ar rcsD $@.new glue.o
 	@mv $@.new $@
-
-$(B)/%/client_binding_glue.h: $(B)/%/libclient_binding_glue.a core/glue/cbindgen.toml
-	@cd $(or $(GLUE_TREE_$*),.)/core/glue && CARGO_HOME=$(B)/cargo $(abspath $(STEP)) $*-header cbindgen --quiet --config cbindgen.toml \
-		--crate client-binding-glue --output $@.new .
-	@cmp -s $@.new $@ && touch $@ || mv $@.new $@
 
 # What must hold for the Rust library, the C files beside it and the core that all is linked into; LINKED=--table says how much
 # stack each function takes.
 linked = cargo run --locked --quiet -p client-binding-evidence --bin linked -- $(LINKED) \
 	$(B)/$(1)/libclient_binding_glue.a $(B)/$(1)/client_binding_glue.h $(B)/optee/$(2)/core/tee.elf $(B)/optee/$(2)/core/client_binding/*.o \
 	--series $(optee_SERIES)
-.PHONY: check-glue check-glue-bti
+# Whoever builds it again gets the same octets.
+GLUE_FILES := libclient_binding_glue.a client_binding_glue.h
+.PHONY: check-glue check-glue-bti check-glue-again check-glue-bti-again
+check-glue-again check-glue-bti-again: check-%-again: $(addprefix $(B)/%/,$(GLUE_FILES)) $(addprefix $(B)/%-again/,$(GLUE_FILES))
+	@for f in $(GLUE_FILES); do cmp $(B)/$*/$$f $(B)/$*-again/$$f || exit; done
 check-glue: $(GLUE_LIB) $(GLUE_HEADER) $(B)/optee/bound/.built $(B)/optee/stock/.built
 	@$(call linked,glue,bound) --stock $(B)/optee/stock/core/tee.elf
 check-glue-bti: $(B)/glue-bti/libclient_binding_glue.a $(B)/glue-bti/client_binding_glue.h $(B)/optee/bti/.built

@@ -11,7 +11,7 @@ mutant-optee mutant-rust: $(B)/boot/flash-mutant.bin
 mutant-linux: $(B)/boot/driver-mutant.cpio
 
 GLUE_TREE_glue-mutant := $(B)/src/rust-mutant
-$(B)/glue-mutant/libclient_binding_glue.a: FORCE
+$(B)/glue-mutant/client_binding_glue.h: FORCE
 $(B)/optee/mutant/.built: $(B)/glue-mutant/libclient_binding_glue.a $(B)/glue-mutant/client_binding_glue.h FORCE
 	@$(STEP) optee-mutant sh -c '$(call optee-make,$(B)/src/optee-mutant,$(@D),$(BINDING_ARGS) \
 		CLIENT_BINDING_GLUE=$(B)/glue-mutant $(MUTANT_OPTIONS),$(OPTEE_BINARIES:%=$(@D)/%))'

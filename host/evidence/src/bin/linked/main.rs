@@ -10,7 +10,7 @@ use clap::Parser;
 use comfy_table::{Table, presets::NOTHING};
 use image::{Image, Key, code_symbols};
 use object::read::archive::ArchiveFile;
-use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
+use object::{Object, ObjectSection, ObjectSymbol, SymbolKind, SymbolSection};
 use rustc_demangle::demangle;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -55,6 +55,7 @@ const FROM_CORE: [&str; 6] = [
 /// Those of them that a function of the library may come to. They take no stack to speak of and come back.
 const MEMORY: [&str; 5] = ["memcpy", "memset", "memmove", "memcmp", "bcmp"];
 const OF_THE_API: &str = "client_binding_";
+const OF_THE_HEADER: &str = "client_binding_header_";
 
 /// Ends the core, or may.
 const PANIC: &str = "__do_panic";
@@ -137,6 +138,10 @@ fn library(args: &Args, findings: &mut Findings) -> Result<BTreeSet<Key>> {
                 .any(|panic| name.contains(panic))
             {
                 findings.none("a panic path in the library", [demangle(name)]);
+            }
+            // No code: it says to which header the library belongs.
+            if name.starts_with(OF_THE_HEADER) && symbol.section() == SymbolSection::Absolute {
+                continue;
             }
             if symbol.is_definition() && symbol.is_global() {
                 api.insert(name.to_string());
