@@ -165,7 +165,7 @@ static TEE_Result delegated_enter_open_session(struct ts_session *ts_sess)
 	return answer(d, &event, TEE_SUCCESS);
 }
 
-/* Waits till the target and its TA are free, if there is nobody else who does */
+/* Waits till the target and its TA are free, if nobody else does so */
 static TEE_Result wait_for_target(struct client_binding_event *event,
 				  struct tee_ta_session *d, uint32_t cmd,
 				  struct tee_ta_session *s)
