@@ -3,6 +3,7 @@
 //! TAs, a TA in C.
 
 use super::Case;
+use super::delegation::has_delegation;
 use super::races::{dismiss, knock};
 use crate::bench::{Bench, Seat, died, flavour, visit};
 use crate::stats::Stats;
@@ -10,12 +11,14 @@ use crate::world::{CLIENTS, OWNER, Process, STRANGER, let_person};
 use anyhow::{Context, Result, ensure};
 use client_binding_policy::abi;
 use client_binding_proto::probe::{Command, Flavour, Kind, Opening, words};
-use client_binding_proto::{Param as ParamKind, STATS, TaUuid, vault, vault_c};
+use client_binding_proto::{LEND, Param as ParamKind, STATS, TaUuid, vault, vault_c};
 use client_binding_raw::code::{TEE_ERROR_ACCESS_DENIED, TEE_ERROR_BUSY, TEE_ERROR_CANCEL};
 use client_binding_raw::sys::{Param, Params};
 use client_binding_raw::{Answer, Login, Tee};
 use nix::errno::Errno;
 use std::fs;
+use std::thread;
+use std::time::Duration;
 
 const TRUSTED_APP: u32 = 0xf000_0000;
 const REE_KERNEL: u32 = 0x8000_0000;
@@ -452,25 +455,28 @@ fn ask_statistics(bench: &Bench) -> Result<Option<String>> {
 
 /// Stock stops: it jumps to NULL.
 fn ask_statistics_in_vain(bench: &Bench) -> Result<Option<String>> {
-    if !bench.stack.has_bound_core() {
+    // Its pseudo TA is one that does not wait for the statistics, which are a pseudo TA's, too.
+    if !bench.stack.has_bound_core() || !has_delegation(bench, &Tee::connect()?)? {
         return Ok(None);
     }
-    let times = bench.rounds(200, 4000);
+    let times = bench.rounds(400, 4000);
     // Each of them is entered before what comes last, whose session has time to go.
-    let seats = [Kind::Shared, Kind::Private, Kind::Single, Kind::Private];
-    let seats = seats.map(|kind| Seat::owned(flavour(kind, false), Login::User));
-    let seats = seats.into_iter().collect::<Result<Vec<_>>>()?;
+    let seats = (0..10).map(|_| Seat::owned(flavour(Kind::Private, false), Login::User));
+    let seats = seats.collect::<Result<Vec<_>>>()?;
     let stats = Stats::open()?;
+    // No single instance: that would wait for the statistics, too.
+    let ta = flavour(Kind::Private, false).uuid;
     let mut user = Process::start(|line| -> Result<u32> {
         OWNER.be()?;
         let tee = Tee::connect()?;
-        // Its instance is there, so most of the time one of the two sessions is.
-        let ta = flavour(Kind::Shared, false).uuid;
         line.go()?;
         let mut same = 0;
         while !line.called()? {
-            let [its, pseudo] = [ta, STATS].map(|uuid| -> Result<u32> {
+            // Until it was noted, and then until it is asked for.
+            let pause = bench.random().u64(0..15);
+            let [its, pseudo] = [(ta, pause), (LEND, 3)].map(|(uuid, pause)| -> Result<u32> {
                 let session = tee.open(uuid, Login::User)?;
+                thread::sleep(Duration::from_millis(pause));
                 tee.close(session)?;
                 Ok(session.0)
             });
