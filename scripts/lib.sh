@@ -18,12 +18,27 @@ version() {
 	sed -n "s/^$1 = //p" "$BUILD/variables.mk"
 }
 
+# base_value BASE KEY: the same, KEY of the table of a base
+base_value() {
+	version "$(tr a-z A-Z <<<"$1" | tr -c 'A-Z0-9\n' _)_$2"
+}
+
+# toml TABLE KEY: what bases.toml says, also where make has not been yet
+toml() {
+	sed -n "/^\[\"\?$1\"\?\]$/,/^\[/s/^$2 = \"\(.*\)\"$/\1/p" "$TOP/bases.toml"
+}
+
+# bases: the names of those that have a series
+bases() {
+	sed -n 's/^\[\(.*\)\.series\]$/\1/p' "$TOP/bases.toml" | tr -d '"'
+}
+
 # cores, kernels: the names of all that can be booted
 cores() {
 	echo stock bound "$(sed -n 's/^CORES = //p' "$TOP/mk/configs.mk")"
 }
 kernels() {
-	echo debian "$(sed -n 's/^KERNELS = //p' "$TOP/mk/kernel.mk")"
+	echo "$(bases | sed -n 's/^linux/debian/p' | paste -sd' ')" "$(sed -n 's/^KERNELS = //p' "$TOP/mk/kernel.mk")"
 }
 
 # spin NAME LOG START: a line that is redrawn until killed: name, seconds, last line of the log
@@ -38,6 +53,12 @@ spin() {
 	done
 }
 
+# tell MESSAGE: to whom a step shows its outcome, not only into its log
+tell() {
+	{ ! [ -t 3 ] || tput el1 >&3; printf '\r%s\n' "$*" >&3; } 2>/dev/null || :
+	printf '%s\n' "$*"
+}
+
 # logged NAME CMD...: run CMD with its output in build/log/NAME.log, under a spinner when there is a terminal.
 logged() {
 	local name=$1 log=$BUILD/log/$1.log spinner='' status=0
@@ -50,7 +71,7 @@ logged() {
 		# shellcheck disable=SC2064 # the pid of now
 		trap "kill $spinner 2>/dev/null" EXIT
 	fi
-	"$@" >"$log" 2>&1 </dev/null || status=$?
+	"$@" 3>&2 >"$log" 2>&1 </dev/null || status=$?
 	if [ -n "$spinner" ]; then
 		kill "$spinner" 2>/dev/null || :
 		wait "$spinner" 2>/dev/null || :
