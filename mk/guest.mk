@@ -32,22 +32,34 @@ $(B)/boot/clients.img: $(CLIENTS)/.built mk/guest.mk
 	@mv $@.new $@
 DISK_ID := 6ad6ce0e-5b3c-4a26-8f2b-3c1f6d0a9e41
 
-# What of Debian's kernel is a module: what it needs to read the disk, in the order of loading, and what systemd and
-# mounting load on any Debian. Our own kernels have it built in.
-DISK_MODULES := crypto/crc32c_generic lib/crc16 fs/mbcache fs/jbd2/jbd2 fs/ext4/ext4 drivers/block/virtio_blk drivers/block/loop fs/binfmt_misc \
-	fs/overlayfs/overlay
-$(B)/boot/modules.cpio: $(B)/dl/linux/.done mk/guest.mk
-	@rm -rf $(G)/modules; mkdir -p $(G)/modules/usr/lib/modules/disk $(@D)
-	@n=0; for m in $(DISK_MODULES); do n=$$((n + 1)); \
-		dpkg --fsys-tarfile $(B)/dl/linux/linux-image-*.deb | tar -xO --wildcards "*/kernel/$$m.ko.xz" | \
-		xz -d >$(G)/modules/usr/lib/modules/disk/$$n-$$(basename $$m).ko || exit; done
-	@$(call pack,$(G)/modules,$@)
+# What of Debian's kernel is a module: what it needs to read the disk and for optee.ko, in the order of loading, and what systemd
+# and mounting load on any Debian. Our own kernels have it built in.
+DISK_MODULES := fs/mbcache fs/jbd2/jbd2 fs/ext4/ext4 drivers/block/virtio_blk drivers/block/loop fs/binfmt_misc fs/overlayfs/overlay
+DISK_MODULES_linux := crypto/crc32c_generic lib/crc16 $(DISK_MODULES)
+DISK_MODULES_linux-7.3 := lib/crc/crc16 $(DISK_MODULES) drivers/firmware/arm_ffa/ffa-core
 
-$(B)/boot/driver-%.cpio: $(B)/linux/%/.built mk/guest.mk
-	@rm -rf $(G)/driver-$*; mkdir -p $(G)/driver-$*/usr/lib/modules
-	@for m in tee optee; do aarch64-linux-gnu-strip -g -o $(G)/driver-$*/usr/lib/modules/$$m.ko $(B)/linux/$*/$$m.ko; done
-	@$(call pack,$(G)/driver-$*,$@)
+# guest-rules,BASE,DIR: what a kernel of Debian's adds, its modules and the drivers for it
+define guest-rules
+$(B)/boot/modules$(call suffix-of,$(1)).cpio: $(B)/dl/$(1)/.done mk/guest.mk
+	@rm -rf $(2); mkdir -p $(2)/usr/lib/modules/disk $$(@D)
+	@$$(call linux-package,$(1),image modules) | tar -xC $(2)/usr/lib/modules/disk --transform='s,.*/,,' --wildcards \
+		$(DISK_MODULES_$(1):%='*/kernel/%.ko.xz')
+	@cd $(2)/usr/lib/modules/disk && n=10 && for m in $(notdir $(DISK_MODULES_$(1))); do n=$$$$((n + 1)) && \
+		xz -dc $$$$m.ko.xz >$$$$n-$$$$m.ko && rm $$$$m.ko.xz || exit; done
+	@$$(call pack,$(2),$$@)
+
+$(B)/boot/driver$(call suffix-of,$(1))-%.cpio: $(B)/$(1)/%/.built mk/guest.mk
+	@rm -rf $(G)/driver$(call suffix-of,$(1))-$$*; mkdir -p $(G)/driver$(call suffix-of,$(1))-$$*/usr/lib/modules
+	@for m in tee optee; do aarch64-linux-gnu-strip -g -o $(G)/driver$(call suffix-of,$(1))-$$*/usr/lib/modules/$$$$m.ko \
+		$(B)/$(1)/$$*/$$$$m.ko || exit; done
+	@$$(call pack,$(G)/driver$(call suffix-of,$(1))-$$*,$$@)
+endef
+$(foreach b,$(LINUX_BASES),$(eval $(call guest-rules,$b,$(G)/modules$(call suffix-of,$b))))
 
 BOOT_FILES := Image modules.cpio base.cpio clients.img $(foreach v,$(VARIANTS),flash-$v.bin driver-$v.cpio ta-$v.cpio)
-.PHONY: boot-files
+.PHONY: boot-files bases
 boot-files: $(addprefix $(B)/boot/,$(BOOT_FILES)) $(B)/demo-report
+
+# What it takes to boot on the further kernels.
+bases: boot-files $(foreach b,$(LINUX_FURTHER),$(B)/boot/Image$(call suffix-of,$b) \
+	$(B)/boot/modules$(call suffix-of,$b).cpio $(VARIANTS:%=$(B)/boot/driver$(call suffix-of,$b)-%.cpio))

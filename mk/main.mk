@@ -66,9 +66,9 @@ endef
 # its header (CLIENT_BINDING_GLUE names the folder), once it came out the same a second time; the notes, with the hash of each.
 release-tar = tar --sort=name --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 --mode=u=rwX,go=rX --exclude=.exported -czf $(B)/release/$(1).tar.gz
 .PHONY: release
-release: $(B)/series/optee/.exported $(B)/series/linux/.exported check-glue-again check-glue-bti-again
+release: $(BASES:%=$(B)/series/%/.exported) check-glue-again check-glue-bti-again
 	@rm -rf $(B)/release; mkdir -p $(B)/release
-	@for s in optee linux; do $(call release-tar,series-$$s) -C $(B)/series $$s || exit; done
+	@for s in $(BASES); do $(call release-tar,series-$$s) -C $(B)/series $$s || exit; done
 	@for g in glue glue-bti; do $(call release-tar,$$g-aarch64) -C $(B) $(GLUE_FILES:%=$$g/%) || exit; done
 	@awk '/^## / {n++} n == 1' CHANGELOG.md >$(B)/release/notes.md
 	@cd $(B)/release && sha256sum *.tar.gz | tee SHA256SUMS | sed '1i \\n### SHA-256\n' | sed 's/^[0-9a-f]\{64\}/    &/' >>notes.md && ls

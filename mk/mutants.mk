@@ -19,13 +19,13 @@ $(B)/optee/mutant/.built: $(B)/glue-mutant/libclient_binding_glue.a $(B)/glue-mu
 
 # That they still apply and compile is seen without a boot. What `xtask mutants` asks for: MUTANT_GOALS in a mutated tree, with
 # MUTANT_OPTIONS below MUTANT_OUT.
-check-mutants: $(B)/src/optee-bound/.stamp $(B)/src/linux-hostile/.stamp $(KERNEL_HEADERS) $(GLUE_LIB) $(GLUE_HEADER)
+check-mutants: $(B)/src/optee-bound/.stamp $(B)/src/linux-hostile/.stamp $(call kernel-headers,linux) $(GLUE_LIB) $(GLUE_HEADER)
 	$(XTASK) mutants --compile
 mutant-compile-optee:
 	$(call optee-make,$(B)/src/optee-mutant,$(MUTANT_OUT),$(BINDING_ARGS) \
 		CLIENT_BINDING_GLUE=$(B)/glue $(MUTANT_OPTIONS),$(MUTANT_GOALS:%=$(MUTANT_OUT)/%))
 mutant-compile-linux:
-	$(call linux-make,$(B)/src/linux-mutant,,$(MUTANT_GOALS))
+	$(call linux-make,linux,$(B)/src/linux-mutant,,$(MUTANT_GOALS))
 mutant-compile-rust:
 	CARGO_TARGET_AARCH64_UNKNOWN_NONE_SOFTFLOAT_RUSTFLAGS='--sysroot=$(GLUE_SYSROOT)' cargo check --locked --release \
 		--manifest-path $(B)/src/rust-mutant/Cargo.toml -p client-binding-glue --target $(GLUE_TARGET) --target-dir $(B)/mutants/target

@@ -17,7 +17,7 @@ $(B)/boot/flash-rng.bin: $(B)/optee/rng/.built $(B)/tfa-rng/.built
 
 $(B)/rng/.module: $(B)/dl/linux/.done
 	@mkdir -p $(@D)/overlay
-	@dpkg --fsys-tarfile $(B)/dl/linux/linux-image-*.deb | tar -xO --wildcards '*/optee-rng.ko*' >$(@D)/optee-rng.ko.xz
+	@$(call linux-package,linux,image modules) | tar -xO --wildcards '*/optee-rng.ko*' >$(@D)/optee-rng.ko.xz
 	@xz -dcf $(@D)/optee-rng.ko.xz >$(@D)/overlay/optee-rng.ko
 	@touch $@
 

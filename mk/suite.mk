@@ -21,24 +21,33 @@ $(SUITE)/.probes: $(call cargo-sources,core/abi ta/clients ta/kit ta/probe ta/pr
 	@$(STEP) suite-probes $(B)/xtask tas $(@D) probe vault-c --clients $(SUITE)/clients.h
 	@touch $@
 
-# A client inside of Debian's kernel; the driver's series does not change what it sees of tee.ko.
-$(SUITE)/.kernel: $(wildcard host/test/kernel/*) $(B)/linux/stock/.built mk/suite.mk
-	@rm -rf $(@D)/kernel; mkdir -p $(@D)/{kernel,stock/usr/lib/modules,bound/usr/lib/modules}
-	@cp host/test/kernel/* $(@D)/kernel/
-	@$(STEP) suite-kernel $(MAKE) -C /usr/src/linux-headers-$(KERNEL)-arm64 M=$(@D)/kernel ARCH=arm64 \
-		CROSS_COMPILE=aarch64-linux-gnu- CONFIG_DEBUG_INFO_BTF_MODULES= \
-		KBUILD_EXTRA_SYMBOLS=$(B)/src/linux-stock/drivers/tee/Module.symvers modules
-	@for v in stock bound; do cp $(@D)/kernel/kernel_client.ko $(@D)/$$v/usr/lib/modules/; done
-	@touch $@
+# A client inside of each of Debian's kernels; the driver's series does not change what it sees of tee.ko.
+# suite-kernel-rules,BASE
+define suite-kernel-rules
+$(SUITE)/.kernel-$(1): $(wildcard host/test/kernel/*) $(B)/$(1)/stock/.built mk/suite.mk
+	@rm -rf $$(@D)/kernel-$(1); mkdir -p $$(@D)/kernel-$(1)
+	@cp host/test/kernel/* $$(@D)/kernel-$(1)/
+	@$(STEP) suite-kernel-$(1) $$(call modules-make,$(1),$$(@D)/kernel-$(1),KBUILD_EXTRA_SYMBOLS=$(B)/src/$(1)-stock/drivers/tee/Module.symvers modules)
+	@for v in $(VARIANTS); do to=$$(@D)/$$$$v/usr/lib/modules/$$$$(cat $(B)/dl/$(1)/version)-arm64; \
+		mkdir -p $$$$to && cp $$(@D)/kernel-$(1)/kernel_client.ko $$$$to/ || exit; done
+	@touch $$@
+endef
+$(foreach b,$(LINUX_BASES),$(eval $(call suite-kernel-rules,$b)))
 
-.PHONY: suite test-suite test-full
-suite: boot-files $(addprefix $(SUITE)/,.clients .probes .kernel) $(B)/suite-report
+.PHONY: suite suite-bases test-suite test-full
+suite: boot-files $(addprefix $(SUITE)/,.clients .probes .kernel-linux) $(B)/suite-report
+# The same on the further kernels.
+suite-bases: suite bases hostile $(LINUX_FURTHER:%=$(SUITE)/.kernel-%) $(LINUX_FURTHER:linux-%=$(B)/boot/driver-debian-%-hostile.cpio)
 
 # On the four mixes of B13, with all cases; then what else there is, the attacks where they must succeed, and everything
 # with many rounds. Where the driver is the bound one it is host/hostile, or chapter 6 could not run.
 SUITE_CONFIGS := stock:stock:debian:stock bound:bound:debian:hostile stock-core:stock:debian:hostile stock-driver:bound:debian:stock
+# A further kernel, stock, bound and on both mixes.
+BASE_CONFIGS := $(foreach v,$(LINUX_FURTHER:linux-%=%),stock-$v:stock:debian-$v:stock bound-$v:bound:debian-$v:hostile \
+	stock-core-$v:stock:debian-$v:hostile stock-driver-$v:bound:debian-$v:stock)
 FULL_CONFIGS := $(CONFIGS) swapped:stock:debian:hostile bound-full:bound:debian:hostile
 test-suite: suite hostile
 	@$(XTASK) suite $(SUITE_CONFIGS) -- $(CASES)
-test-full: suite hostile configs check-quota
-	@$(XTASK) suite $(SUITE_CONFIGS) $(FULL_CONFIGS) -- $(CASES)
+test-full: suite hostile configs check-quota suite-bases check-further-series
+	@for base in $(LINUX_FURTHER); do $(XTASK) demo --mixes --kernel debian$${base#linux} || exit; done
+	@$(XTASK) suite $(SUITE_CONFIGS) $(FULL_CONFIGS) $(BASE_CONFIGS) -- $(CASES)

@@ -2,10 +2,10 @@
 # make test: each check is a goal check-NAME; scripts/run-checks runs them all and counts.
 
 CHECKS := build format clippy clippy-clients clippy-tas clippy-glue docs host-tests coverage unsafe shell reuse glue glue-again \
-	series-tool linux-style linux-series optee-style optee-series optee-off mutants teec-series deny clients rng demo mixes suite quota reset \
-	xtest bench
+	series-tool linux-style linux-series bases optee-style optee-series optee-off mutants teec-series deny clients rng demo mixes bases-demo suite \
+	quota reset xtest bench
 T := $(B)/test
-.PHONY: test $(CHECKS:%=check-%)
+.PHONY: test check-further-series $(CHECKS:%=check-%)
 test:
 	@scripts/run-checks $(CHECKS)
 
@@ -71,7 +71,7 @@ check-optee-style: $(B)/src/optee-stock/.stamp $(B)/src/linux-stock/.stamp $(opt
 # The series, patch by patch. What was checked once is not checked again until something changes.
 CHECK_SERIES := xtask/src/check.rs xtask/src/tool.rs
 check-linux-series: $(T)/.linux-series
-$(T)/.linux-series: $(B)/src/linux-bound/.checked $(KERNEL_HEADERS) $(CHECK_SERIES) mk/linux.mk
+$(T)/.linux-series: $(B)/src/linux-bound/.checked $(call kernel-headers,linux) $(CHECK_SERIES) mk/linux.mk
 	$(XTASK) series check linux $(B)/src/linux-stock $(T)/linux $(linux_SERIES)
 	@touch $@
 check-optee-series: $(T)/.optee-series
@@ -83,10 +83,18 @@ $(T)/.optee-off: $(B)/src/optee-bound/.checked $(CHECK_SERIES) mk/optee.mk
 	$(XTASK) series check optee-off $(B)/src/optee-stock $(T)/optee-off $(optee_SERIES)
 	@touch $@
 
+# A further base's series: what it changes is what the tree's own does, and each of its patches builds.
+check-bases: $(B)/xtask
+	@for base in $(LINUX_FURTHER); do $(XTASK) series compare linux $$base || exit; done
+check-further-series: $(LINUX_FURTHER:%=$(T)/.%-series)
+$(T)/.linux-%-series: $(B)/src/linux-%-bound/.checked $(call kernel-headers,linux-%) $(CHECK_SERIES) mk/linux.mk
+	$(XTASK) series check linux --base linux-$* $(B)/src/linux-$*-stock $(T)/linux-$* $(linux-$*_SERIES)
+	@touch $@
+
 # What stands in the repository is what comes back from a git tree, to the byte.
-check-series-tool: $(B)/xtask $(B)/src/linux-stock/.stamp $(B)/src/optee-stock/.stamp
+check-series-tool: $(B)/xtask $(BASES:%=$(B)/src/%-stock/.stamp)
 	@rm -rf $(T)/series; mkdir -p $(T)/series
-	@for name in optee linux; do \
+	@for name in $(BASES); do \
 		$(B)/xtask series checkout $$name $(T)/series/$$name --base $(B)/src/$$name-stock && \
 		$(B)/xtask series save --check $$name $(T)/series/$$name || exit; done
 
@@ -101,7 +109,7 @@ $(T)/.teec-series: $(teec_SERIES) Cargo.lock $(CHECK_SERIES)
 # For `xtask series check`, which builds trees of its own with the same lines, given in the environment.
 .PHONY: series-build-linux series-build-optee
 series-build-linux:
-	$(call linux-make,$(SERIES_TREE),KCFLAGS=-Werror $(SERIES_ARGS))
+	$(call linux-make,$(SERIES_BASE),$(SERIES_TREE),KCFLAGS=-Werror $(SERIES_ARGS))
 series-build-optee:
 	$(call optee-make,$(SERIES_TREE),$(SERIES_OUT),$(SERIES_ARGS),$(SERIES_OUT)/core/tee.bin)
 
@@ -112,6 +120,9 @@ check-demo: boot-files
 	$(XTASK) demo
 check-mixes: boot-files
 	$(XTASK) demo --mixes
+# The further kernels; what else is played on them: test-full.
+check-bases-demo: bases
+	for base in $(LINUX_FURTHER); do $(XTASK) demo --kernel debian$${base#linux} || exit; done
 
 # The chapters of the suite that are quick; the bound stack is attacked through the kernel as well. All of it: test-suite, test-full.
 check-suite: suite hostile

@@ -18,8 +18,11 @@ row came out as expected.
   --driver stock|bound  only the Linux driver
   --core NAME         OP-TEE as bound, with other options: debug, lockdep, pager, bti, kasan, all (binds every TA: what
                       CFG_CLIENT_BINDING_ALL does) or ffa (called through FF-A, not by SMC)
-  --kernel NAME       debian (the default); or one built from its source: small, which boots sooner and knows FF-A (the
-                      default with --core ffa), or debug, the same with KASAN, lockdep and more that looks for faults
+  --base TREE=VERSION[,...]  another base of that tree: linux=7.3 (like --kernel debian-7.3). linux=6.12 and optee=4.10.0 are
+                      what boots without this option
+  --kernel NAME       debian (the default); debian-7.3; or one built from the source of the first: small, which boots sooner
+                      and knows FF-A (the default with --core ffa), or debug, the same with KASAN, lockdep and more that
+                      looks for faults
   --shell             an interactive console in the guest (leave it with exit)
   --overlay DIR       copy DIR over the guest's root: your own CA in usr/bin, your own TA in usr/lib/optee_armtz
   --smp N             processors, 1 to 4 (default 2)
@@ -30,7 +33,8 @@ row came out as expected.
                       or --shell)
   --optee-os DIR      build your own OP-TEE OS tree in place of Debian's (also: OPTEE_OS_SRC=DIR)
   --tfa DIR           the same for TF-A (TFA_SRC=DIR)
-  --linux DIR         the same for Linux: its drivers/tee, as modules for Debian's kernel (LINUX_SRC=DIR)
+  --linux DIR         the same for Linux: its drivers/tee, as modules for Debian's kernel (LINUX_SRC=DIR); not with
+                      debian-7.3
                       DIR is copied, never changed; our series is applied to the copy unless it is already there.
   --help              this text
 
@@ -62,10 +66,20 @@ known() { # known OPTION VALUE LIST
 	[[ " $3 " = *" $2 "* ]] || bad "$1: one of ${3// /, }; not '$2'"
 }
 
+based() { # based TREE=VERSION
+	local base all=''
+	for base in $(bases); do all+=" ${base%%-*}=$(toml "$base" version)"; done
+	[[ "$all " = *" $1 "* ]] || bad "--base: of$all; not '$1'"
+	case $1 in
+	"linux=$(toml linux version)") kernel=debian ;;
+	linux=*) kernel=debian-${1#*=} ;;
+	esac
+}
+
 options=() core=bound driver=bound kernel='' only='' command='' shell='' gdb='' timeout='' secure_log=''
 while [ $# -gt 0 ]; do
 	case $1 in
-	--core | --driver | --kernel | --overlay | --smp | --secure-log | --timeout | --optee-os | --tfa | --linux)
+	--base | --core | --driver | --kernel | --overlay | --smp | --secure-log | --timeout | --optee-os | --tfa | --linux)
 		[ $# -ge 2 ] || bad "$1 needs a value"
 		;;
 	esac
@@ -73,7 +87,8 @@ while [ $# -gt 0 ]; do
 	--stock) core=stock driver=stock only=1 ;;
 	--core) known "$1" "$2" "$(cores)"; core=$2 only=1; shift ;;
 	--driver) variant "$1" "$2"; driver=$2 only=1; shift ;;
-	--kernel) known "$1" "$2" "$(kernels)"; kernel=$2 only=1; shift ;;
+	--kernel) known "$1" "$2" "$(kernels)"; kernel=$2; shift ;;
+	--base) IFS=, read -ra bases <<<"$2"; for base in "${bases[@]:-}"; do based "$base"; done; shift ;;
 	--shell) options+=(--shell) shell=1 ;;
 	--overlay) OVERLAY=$(folder "$1" "$2"); options+=(--overlay /ext/overlay); shift ;;
 	--smp) number "$1" "$2" 1 4; options+=("$1" "$2"); shift ;;
@@ -102,12 +117,19 @@ kernel=${kernel:-debian}
 [ -n "$timeout$shell$gdb" ] || timeout=600
 options+=(--timeout "${timeout:-0}")
 export OVERLAY OPTEE_OS_SRC TFA_SRC LINUX_SRC
+if [[ $kernel = debian-* && -n "${LINUX_SRC:-}" ]]; then bad "--linux (LINUX_SRC): not with --kernel $kernel"; fi
 for v in OPTEE_OS_SRC TFA_SRC LINUX_SRC; do
 	if [ -n "${!v:-}" ]; then printf -v "$v" %s "$(folder "$v" "${!v}")"; fi
 done
 
 goals=(all "/build/boot/flash-$core.bin")
-[ "$kernel" = debian ] || goals+=("/build/boot/Image-$kernel" "/build/boot/driver-$kernel-$driver.cpio")
+if [ "$kernel" != debian ]; then
+	goals+=("/build/boot/Image-$kernel")
+	[ "${kernel#debian-}" = "$kernel" ] || goals+=("/build/boot/modules-$kernel.cpio")
+	drivers=(stock bound)
+	[ -z "$only$command$shell" ] || drivers=("$driver")
+	for v in "${drivers[@]}"; do goals+=("/build/boot/driver-$kernel-$v.cpio"); done
+fi
 "$TOP/scripts/build" -s "${goals[@]}" >&2 || exit 125
 
 # The guest's processes cannot see FILE; they leave a copy where they can.
@@ -128,7 +150,7 @@ if [ -n "$command$shell" ]; then
 elif [ -n "$only" ]; then
 	run=(xtask demo --only "$core" "$driver" "$kernel" "${options[@]}")
 else
-	run=(xtask demo "${options[@]}")
+	run=(xtask demo --kernel "$kernel" "${options[@]}")
 fi
 "$TOP/scripts/in-root" "${run[@]}" <&0 &
 child=$!

@@ -35,32 +35,38 @@ fn read() -> Result<Table> {
     read().context("bases.toml")
 }
 
-/// What a tree's series is.
-pub(crate) fn series(tree: &str) -> Result<Spec> {
-    let bases = read()?;
+/// Those that have a series, and it.
+fn with_series(bases: &Table) -> impl Iterator<Item = (&str, &Value)> {
     let all = bases.iter();
-    let with_series: Vec<_> = all
-        .filter_map(|(name, base)| Some((name.as_str(), base.get("series")?)))
-        .collect();
-    let found = with_series.iter().find(|(name, _)| *name == tree);
-    let (_, series) = found.with_context(|| {
-        let names: Vec<_> = with_series.iter().map(|(name, _)| *name).collect();
-        format!("{tree:?} is none of {}", names.join(", "))
-    })?;
-    let spec = (*series).clone().try_into();
-    spec.with_context(|| format!("bases.toml: the series of {tree}"))
+    all.filter_map(|(name, base)| Some((name.as_str(), base.get("series")?)))
 }
 
-/// Everything in bases.toml, a line `NAME = value` each.
+fn names(bases: &Table, between: &str) -> String {
+    let names: Vec<_> = with_series(bases).map(|(name, _)| name).collect();
+    names.join(between)
+}
+
+/// What a base's series is.
+pub(crate) fn series(base: &str) -> Result<Spec> {
+    let bases = read()?;
+    let found = with_series(&bases).find(|(name, _)| *name == base);
+    let (_, series) =
+        found.with_context(|| format!("{base:?} is none of {}", names(&bases, ", ")))?;
+    let spec = series.clone().try_into();
+    spec.with_context(|| format!("bases.toml: the series of {base}"))
+}
+
+/// Everything in bases.toml, a line `NAME = value` each, and as `BASES` the names of those that have a series.
 pub(crate) fn variables() -> Result<String> {
+    let bases = read()?;
     let mut lines = String::new();
-    flatten("", &read()?, &mut lines)?;
-    Ok(lines)
+    flatten("", &bases, &mut lines)?;
+    Ok(lines + &format!("BASES = {}\n", names(&bases, " ")))
 }
 
 fn flatten(prefix: &str, table: &Table, lines: &mut String) -> Result<()> {
     for (key, value) in table {
-        let name = prefix.to_owned() + &key.to_uppercase().replace('-', "_");
+        let name = prefix.to_owned() + &key.to_uppercase().replace(['-', '.'], "_");
         let value = match value {
             Value::Table(table) => {
                 flatten(&format!("{name}_"), table, lines)?;
@@ -82,12 +88,12 @@ mod tests {
 
     #[test]
     fn tables_become_prefixes() {
-        let table = "epoch = 1\n[a.b-c]\nd = \"e\"\n[a]\nf = true\n"
+        let table = "epoch = 1\n[a.\"b-c.1\"]\nd = \"e\"\n[a]\nf = true\n"
             .parse()
             .unwrap();
         let mut lines = String::new();
         flatten("", &table, &mut lines).unwrap();
-        assert_eq!(lines, "A_B_C_D = e\nA_F = true\nEPOCH = 1\n");
+        assert_eq!(lines, "A_B_C_1_D = e\nA_F = true\nEPOCH = 1\n");
         let list = "a = [1]\n".parse().unwrap();
         assert!(flatten("", &list, &mut String::new()).is_err());
     }
@@ -95,8 +101,8 @@ mod tests {
     #[test]
     fn the_file_is_sound() {
         assert!(variables().unwrap().contains("\nOPTEE_VERSION = "));
-        for tree in ["optee", "linux"] {
-            let spec = series(tree).unwrap();
+        for base in ["optee", "linux", "linux-7.3"] {
+            let spec = series(base).unwrap();
             assert!(top().join(spec.patches).is_dir() && top().join(spec.files).is_dir());
         }
         assert!(series("tfa").is_err());

@@ -30,6 +30,9 @@ pub(crate) enum Kind {
 #[derive(Args)]
 pub(crate) struct Check {
     kind: Kind,
+    /// The base of bases.toml whose tree it is, if that is not the one called like the kind
+    #[arg(long)]
+    base: Option<String>,
     /// The tree without the series
     stock: PathBuf,
     /// A folder; what is in it from the last time makes it quicker
@@ -58,18 +61,16 @@ pub(crate) fn check(check: &Check) -> Result<()> {
 
 impl Check {
     fn linux(&self, tree: &Path) -> Result<()> {
+        let modules = |args| {
+            let mut make = make("series-build-linux", tree, Path::new(""), args);
+            make.env("SERIES_BASE", self.base.as_deref().unwrap_or("linux"));
+            make
+        };
         for patch in &self.patches {
             apply(tree, patch, 1)?;
-            run(&mut make("series-build-linux", tree, Path::new(""), "W=1"))?;
+            run(&mut modules("W=1"))?;
         }
-        let sparse = || {
-            make(
-                "series-build-linux",
-                tree,
-                Path::new(""),
-                "W=1 C=2 CF=-Wsparse-error",
-            )
-        };
+        let sparse = || modules("W=1 C=2 CF=-Wsparse-error");
         run(&mut sparse())?;
         run(sparse().env("LINUX_OPTIONS", ""))
     }

@@ -76,7 +76,7 @@ enum Topic {
     /// core that is built without the option), `Rule:` which rule it breaks, `Cases:` which cases are run (if missing, those of
     /// the rule), `Options:` what else the core is built with. Exit status 1 if one survived.
     Mutants(mutants::Mutants),
-    /// The series that bases.toml names, by their tree: optee or linux
+    /// The series that bases.toml names, by their base: optee, linux, linux-7.3
     Series {
         #[command(subcommand)]
         action: Action,
@@ -101,6 +101,14 @@ enum Action {
         /// The tree without the series
         #[arg(long, value_name = "FOLDER")]
         base: Option<PathBuf>,
+    },
+    /// Print the lines that the series of two bases of a tree add, remove or tell differently: only those may be that the file
+    /// "differences" of the second one has, beside its patches
+    Compare {
+        /// The tree's own, like linux
+        one: String,
+        /// A further one, like linux-7.3
+        other: String,
     },
     /// Apply a series to a copy of the tree, patch by patch, and build after each
     Check(check::Check),
@@ -161,6 +169,7 @@ fn run(topic: &Topic) -> anyhow::Result<u8> {
             Action::Checkout { name, to, base } => {
                 Series::named(name)?.checkout(to, base.as_deref())?;
             }
+            Action::Compare { one, other } => series::compare(one, other)?,
             Action::Check(options) => check::check(options)?,
             Action::Save { name, from, check } => Series::named(name)?.save(from, *check)?,
             Action::Rebase { name, tree, onto } => Series::named(name)?.rebase(tree, onto)?,

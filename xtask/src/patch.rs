@@ -124,6 +124,23 @@ impl Patch {
     pub(crate) fn changes(&self) -> &[Change] {
         &self.changes
     }
+
+    /// The message, which files it creates, and for each file what is added and removed, without what is around that.
+    pub(crate) fn says(&self) -> Vec<String> {
+        let message = self.head.lines().skip_while(|line| !line.is_empty());
+        let message = message.take_while(|line| *line != "---");
+        let created = self.head.lines().filter(|line| line.starts_with(CREATES));
+        let changes = self.changes.iter().flat_map(|change| {
+            let hunks = change
+                .text
+                .lines()
+                .skip_while(|line| !line.starts_with("@@ "));
+            let lines = hunks.filter(|line| line.starts_with(['+', '-']));
+            lines.map(|line| format!("{}: {line}", change.path))
+        });
+        let told = message.chain(created).map(str::to_owned);
+        told.chain(changes).collect()
+    }
 }
 
 impl Change {

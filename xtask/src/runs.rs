@@ -318,8 +318,11 @@ pub(crate) struct Demo {
     #[arg(long, conflicts_with = "only")]
     mixes: bool,
     /// On one system instead
-    #[arg(long, num_args = 3, value_names = ["CORE", "DRIVER", "KERNEL"])]
+    #[arg(long, num_args = 3, value_names = ["CORE", "DRIVER", "KERNEL"], conflicts_with = "kernel")]
     only: Option<Vec<String>>,
+    /// On this Linux
+    #[arg(long, value_name = "NAME", default_value = "debian")]
+    kernel: String,
     /// What else `xtask boot` takes
     #[arg(
         trailing_var_arg = true,
@@ -369,12 +372,12 @@ pub(crate) fn demo(demo: &Demo) -> Result<u8> {
     let systems = match &demo.only {
         Some(only) => vec![System::of(&only[0], &only[1], &only[2])],
         None if demo.mixes => vec![
-            System::of("stock", "bound", "debian"),
-            System::of("bound", "stock", "debian"),
+            System::of("stock", "bound", &demo.kernel),
+            System::of("bound", "stock", &demo.kernel),
         ],
         None => vec![
-            System::of("stock", "stock", "debian"),
-            System::of("bound", "bound", "debian"),
+            System::of("stock", "stock", &demo.kernel),
+            System::of("bound", "bound", &demo.kernel),
         ],
     };
     let kept = tempfile::tempdir()?;

@@ -7,7 +7,9 @@ use crate::patch::Patch;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 pub(crate) struct Series {
     name: String,
@@ -247,6 +249,80 @@ impl Series {
     }
 }
 
+/// Says where the patches of two series differ: in what they tell, add and remove, not in what is around that.
+///
+/// Fails if they differ in anything but what the second one's list of differences has, or in less.
+pub(crate) fn compare(one: &str, other: &str) -> Result<()> {
+    let (one, other) = (Series::named(one)?, Series::named(other)?);
+    let once = one.spec.files == other.spec.files;
+    ensure!(once, "the files that they bring are not kept once");
+    let named = |series: &Series| {
+        let all = series.read()?.into_iter();
+        all.map(|Placed { at, patch }| Ok((patch.subject()?, (at, patch))))
+            .collect::<Result<Vec<_>>>()
+    };
+    let (ours, theirs) = (named(&one)?, named(&other)?);
+    let subjects = |patches: &[(String, (PathBuf, Patch))]| -> Vec<_> {
+        let part = |at: &Path| at.parent().map(Path::to_owned).unwrap_or_default();
+        let all = patches.iter();
+        all.map(|(subject, (at, _))| part(at).join(subject).display().to_string())
+            .collect()
+    };
+    // Which patches there are, and in which order, is compared like the lines of one.
+    let mut found = differing(&subjects(&ours), &subjects(&theirs))?;
+    for (subject, (_, ours)) in &ours {
+        if let Some((_, (_, theirs))) = theirs.iter().find(|(their, _)| their == subject) {
+            let lines = differing(&ours.says(), &theirs.says())?.into_iter();
+            found.extend(lines.map(|line| format!("{subject}: {line}")));
+        }
+    }
+    found.iter().for_each(|line| println!("{line}"));
+
+    let list = other.spec.patches.join(DIFFERENCES);
+    let accounted = match fs::read_to_string(&list) {
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        read => read.with_context(|| list.display().to_string())?,
+    };
+    let lines = accounted.lines();
+    let mut accounted: Vec<_> = lines.filter(|line| !line.starts_with('#')).collect();
+    let list = shown(&list);
+    for line in &found {
+        let told = accounted.iter().position(|told| told == line);
+        let told = told.with_context(|| {
+            format!(
+                "{list} does not have this line: {line}\nWord both series alike, or say there why that cannot be."
+            )
+        })?;
+        accounted.remove(told);
+    }
+    if let Some(line) = accounted.first() {
+        bail!("{list} has a line that is no difference: {line}");
+    }
+    println!("{} patches, {} lines differ", ours.len(), found.len());
+    Ok(())
+}
+
+/// Beside the parts of a further base's series: the lines that differ from those of the tree's own, and after # why.
+const DIFFERENCES: &str = "differences";
+
+/// What diff says of these lines.
+fn differing(ours: &[String], theirs: &[String]) -> Result<Vec<String>> {
+    let folder = tempfile::tempdir()?;
+    let [one, other] = ["one", "other"].map(|name| folder.path().join(name));
+    write(&one, &(ours.join("\n") + "\n"))?;
+    write(&other, &(theirs.join("\n") + "\n"))?;
+    let output = Command::new("diff").arg(one).arg(other).output();
+    let output = output.context("cannot run diff")?;
+    ensure!(
+        matches!(output.status.code(), Some(0 | 1)),
+        "diff: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let said = String::from_utf8(output.stdout)?;
+    let lines = said.lines().filter(|line| line.starts_with(['<', '>']));
+    Ok(lines.map(str::to_owned).collect())
+}
+
 /// Takes those new files out of the patches that no other patch touches.
 fn take_out(placed: &mut [Placed]) -> Vec<(String, String)> {
     let mut touched: BTreeMap<String, usize> = BTreeMap::new();
@@ -287,4 +363,21 @@ fn write(path: &Path, text: &str) -> Result<()> {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
     fs::write(path, text).with_context(|| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_is_told_and_nothing_else() {
+        let lines = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let differing = |ours, theirs| {
+            let said = differing(&lines(ours), &lines(theirs));
+            said.unwrap().join(" ")
+        };
+        assert_eq!(differing("a b c", "a b c"), "");
+        assert_eq!(differing("a b c d e", "a x c d y e"), "< b > x > y");
+        assert_eq!(differing("a a", "a"), "< a");
+    }
 }

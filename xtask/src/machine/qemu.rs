@@ -21,7 +21,6 @@ const INITRD: u64 = 0x7000_0000;
 pub(super) struct Qemu<'a> {
     options: &'a Boot,
     run: &'a Path,
-    modules: String,
     command: Command,
 }
 
@@ -35,13 +34,14 @@ pub(super) struct Running {
 impl<'a> Qemu<'a> {
     /// Lays out what the machine boots from.
     pub(super) fn prepare(options: &'a Boot, run: &'a Path) -> Result<Self> {
-        let (image, modules) = match options.kernel.as_str() {
-            "debian" => ("Image".to_owned(), options.driver.clone()),
-            own => (format!("Image-{own}"), format!("{own}-{}", options.driver)),
+        // The tree's own base goes without its name.
+        let kernel = match options.kernel.as_str() {
+            "debian" => String::new(),
+            other => format!("-{other}"),
         };
         let boot = build().join("boot");
         let initrd = run.join("initrd.cpio");
-        concatenate(&parts(options, run, &boot, &modules)?, &initrd)?;
+        concatenate(&parts(options, run, &boot, &kernel)?, &initrd)?;
 
         let (mut command, line) = hardware(options);
         let tree = run.join("virt.dtb");
@@ -58,7 +58,7 @@ impl<'a> Qemu<'a> {
             |name: &str| run.join(name).display().to_string(),
         );
         let flash = boot(&format!("flash-{}.bin", options.core));
-        let (disk, image) = (boot("clients.img"), boot(&image));
+        let (disk, image) = (boot("clients.img"), boot(&format!("Image{kernel}")));
         let initrd = initrd.display();
         for (option, value) in [
             (
@@ -104,7 +104,6 @@ impl<'a> Qemu<'a> {
         Ok(Self {
             options,
             run,
-            modules,
             command,
         })
     }
@@ -155,7 +154,17 @@ impl<'a> Qemu<'a> {
     }
 
     pub(super) fn for_debuggers(&self) -> String {
-        let (core, modules) = (&self.options.core, &self.modules);
+        let Boot {
+            core,
+            driver,
+            kernel,
+            ..
+        } = self.options;
+        // Where mk/linux.mk and mk/kernel.mk have them.
+        let modules = match kernel.strip_prefix("debian") {
+            Some(version) => format!("linux{version}/{driver}"),
+            None => format!("linux/{kernel}-{driver}"),
+        };
         let top = env::var("CB_TOP").unwrap_or_else(|_| ".".into());
         let log = self
             .run
@@ -167,8 +176,8 @@ impl<'a> Qemu<'a> {
                 target remote :1234\n    \
                 set substitute-path /build {top}/build\n    \
                 add-symbol-file build/optee/{core}/core/tee.elf           secure world\n    \
-                add-symbol-file build/linux/{modules}/tee.ko ADDRESS          normal world; each ADDRESS is in\n    \
-                add-symbol-file build/linux/{modules}/optee.ko ADDRESS        {}\n",
+                add-symbol-file build/{modules}/tee.ko ADDRESS          normal world; each ADDRESS is in\n    \
+                add-symbol-file build/{modules}/optee.ko ADDRESS        {}\n",
             log.display()
         )
     }
@@ -213,18 +222,18 @@ pub(crate) fn tas_for(core: &str) -> &'static str {
 }
 
 /// The parts of the initramfs, in the order in which they cover one another.
-fn parts(options: &Boot, run: &Path, boot: &Path, modules: &str) -> Result<Vec<PathBuf>> {
+fn parts(options: &Boot, run: &Path, boot: &Path, kernel: &str) -> Result<Vec<PathBuf>> {
     let ta = options.ta.as_deref().unwrap_or(if options.core == "stock" {
         "stock"
     } else {
         "bound"
     });
     let mut parts = Vec::new();
-    if options.kernel == "debian" {
-        parts.push(boot.join("modules.cpio"));
+    if options.kernel.starts_with("debian") {
+        parts.push(boot.join(format!("modules{kernel}.cpio")));
     }
     parts.push(boot.join("base.cpio"));
-    parts.push(boot.join(format!("driver-{modules}.cpio")));
+    parts.push(boot.join(format!("driver{kernel}-{}.cpio", options.driver)));
     parts.push(boot.join(format!("ta-{ta}.cpio")));
     if let Some(overlay) = &options.overlay {
         let packed = run.join("overlay.cpio");

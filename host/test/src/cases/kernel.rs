@@ -12,7 +12,6 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const MODULE: &str = "/lib/modules/kernel_client.ko";
 const DEVICE: &str = "/dev/kernel-client";
 const ACCESS_DENIED: u32 = 0xffff_0001;
 const PUBLIC: u32 = 0;
@@ -163,15 +162,14 @@ impl Drop for Module {
 }
 
 fn with_module(play: impl Fn() -> Result<String>) -> Result<Option<String>> {
-    if !Path::new(MODULE).exists() {
+    // Made for Debian's kernels, each its own.
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let module = format!("/lib/modules/{}/kernel_client.ko", release.trim());
+    if !Path::new(&module).exists() {
         return Ok(None);
     }
-    let output = Command::new("insmod").arg(MODULE).output()?;
-    // Made for one kernel; others refuse it.
+    let output = Command::new("insmod").arg(module).output()?;
     let said = String::from_utf8_lossy(&output.stderr);
-    if said.contains("invalid module format") || said.contains("Exec format") {
-        return Ok(None);
-    }
     ensure!(output.status.success(), "insmod: {said}");
     let _module = Module;
     fs::metadata(DEVICE).context("the module's device")?;
