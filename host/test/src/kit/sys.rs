@@ -11,9 +11,16 @@ use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU32;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Forks. Only processes with a single thread do that here.
 pub fn fork() -> nix::Result<ForkResult> {
+    // One that was joined has told so, and is there for a moment longer.
+    let patience = Instant::now();
+    while threads() > 1 && patience.elapsed() < Duration::from_secs(1) {
+        thread::yield_now();
+    }
     assert_eq!(threads(), 1, "a process with threads must not fork");
     // SAFETY: there is one thread, so no lock can be held by another one.
     unsafe { nix::unistd::fork() }
