@@ -104,13 +104,14 @@ fn play(octets: &[u8], step: impl Fn(&mut World, &mut Unstructured<'_>) -> Resul
 }
 
 /// What each command takes, and whether a TA and a client may give it: by the table of docs/delegation.md.
-const COMMANDS: [(u32, bool, bool); 6] = [
+const COMMANDS: [(u32, bool, bool); 7] = [
     (0x25, true, true),
     (0x31, true, true),
     (0x06, false, true),
     (0x02, true, true),
     (0x05, true, false),
     (0x00, true, false),
+    (0x22, true, true),
 ];
 
 fn check(u: &mut Unstructured<'_>) -> Result<()> {
