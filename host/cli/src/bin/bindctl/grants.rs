@@ -63,25 +63,24 @@ impl LentView {
 
     /// Why who wants to lend is told `TEE_ERROR_BUSY`, as far as the caller sees it.
     fn full(&self) -> Vec<String> {
-        let (mut of_owner, mut to_grantee) = (BTreeMap::new(), BTreeMap::new());
+        let limits = [
+            self.limits.in_all,
+            self.limits.of_owner,
+            self.limits.to_grantee,
+        ];
+        let mut taken = BTreeMap::new();
         for grant in self.lending() {
             let (owner, grantee) = (grant.owner.with_login(), grant.grantee.with_login());
-            *of_owner.entry(owner.clone()).or_insert(0) += 1;
-            *to_grantee
-                .entry(format!("{owner} to {grantee}"))
-                .or_insert(0) += 1;
+            let pair = format!("{owner} to {grantee}");
+            let whose = ["all grants".to_owned(), owner, pair];
+            for (level, (whose, limit)) in whose.into_iter().zip(limits).enumerate() {
+                taken.entry((level, whose)).or_insert((0, limit)).0 += 1;
+            }
         }
-        let in_all = [("all grants".to_owned(), self.lending().count() as u32)];
-        let full =
-            |limit: u32| move |(whose, count): (String, u32)| (count >= limit).then_some(whose);
-        let all = in_all.into_iter().filter_map(full(self.limits.in_all));
-        all.chain(of_owner.into_iter().filter_map(full(self.limits.of_owner)))
-            .chain(
-                to_grantee
-                    .into_iter()
-                    .filter_map(full(self.limits.to_grantee)),
-            )
-            .collect()
+        let full = taken
+            .into_iter()
+            .filter(|(_, (count, limit))| count >= limit);
+        full.map(|((_, whose), _)| whose).collect()
     }
 }
 
