@@ -1,8 +1,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The decision library: Rust for S-EL1, built with the root's compiler and a `core` made from its source package. Twice:
-# "glue", and "glue-bti" for a core that checks branch targets (CFG_CORE_BTI).
+# The decision library: Rust for S-EL1, built with the root's compiler and a `core` made from its source package. Once for each
+# kind of core: "glue" for AArch64, "glue-bti" for such a core that checks branch targets (CFG_CORE_BTI), "glue-arm" for AArch32,
+# "glue-riscv64" for RV64.
 
+GLUES := glue glue-bti glue-arm glue-riscv64
 GLUE_TARGET := aarch64-unknown-none-softfloat
+GLUE_TARGET_glue-arm := thumbv7a-none-eabi
+# Its platforms with user TAs set CFG_RISCV_FPU, which makes their ABI lp64d; the linker mixes no two. Nobody uses a register of it.
+GLUE_TARGET_glue-riscv64 := riscv64gc-unknown-none-elf
+# Binutils.
+GLUE_TOOLS := aarch64-linux-gnu-
+GLUE_TOOLS_glue-arm := arm-linux-gnueabihf-
+GLUE_TOOLS_glue-riscv64 := riscv64-linux-gnu-
+# What holds for one, or for AArch64.
+glue-target = $(or $(GLUE_TARGET_$(1)),$(GLUE_TARGET))
+glue-tools = $(or $(GLUE_TOOLS_$(1)),$(GLUE_TOOLS))
 GLUE_DIR := $(B)/glue
 GLUE_LIB := $(GLUE_DIR)/libclient_binding_glue.a
 GLUE_HEADER := $(GLUE_DIR)/client_binding_glue.h
@@ -14,10 +26,13 @@ GLUE_RUSTFLAGS := -Crelocation-model=pic -Cforce-frame-pointers=yes -Cforce-unwi
 # Without it the linker of such a core refuses the library. The flag is not stable yet.
 GLUE_RUSTFLAGS_glue-bti := -Zbranch-protection=bti,pac-ret
 GLUE_ENV_glue-bti := RUSTC_BOOTSTRAP=1
-# Both once more, from a copy in another folder: what differs then would differ at somebody else's.
+# No table of addresses, which would be writable data here; AArch64 has tables of offsets.
+GLUE_RUSTFLAGS_glue-arm := -Cjump-tables=no
+GLUE_RUSTFLAGS_glue-riscv64 := -Cjump-tables=no
+# Each once more, from a copy in another folder: what differs then would differ at somebody else's.
 GLUE_COPY := $(B)/src/glue-again
-$(foreach g,glue glue-bti,$(foreach v,RUSTFLAGS ENV,$(eval GLUE_$v_$g-again := $(GLUE_$v_$g)))$(eval GLUE_TREE_$g-again := $(GLUE_COPY)))
-glue-rustlib = $(B)/$(1)-sysroot/lib/rustlib/$(GLUE_TARGET)/lib
+$(foreach g,$(GLUES),$(foreach v,TARGET TOOLS RUSTFLAGS ENV,$(eval GLUE_$v_$g-again := $(GLUE_$v_$g)))$(eval GLUE_TREE_$g-again := $(GLUE_COPY)))
+glue-rustlib = $(B)/$(1)-sysroot/lib/rustlib/$(glue-target)/lib
 
 # Unstable features are what `core` is made of; RUSTC_BOOTSTRAP stays in this rule (but for BTI). `compiler_builtins` must
 # exist but stays empty: its weak memcpy and memset would come before OP-TEE's own in link order.
@@ -26,7 +41,7 @@ $(B)/%-sysroot/.built: /usr/bin/rustc mk/glue.mk
 	@echo '#![no_std] #![feature(compiler_builtins)] #![compiler_builtins] #![allow(internal_features)]' \
 		>$(@D)/compiler_builtins.rs
 	@export RUSTC_BOOTSTRAP=1; \
-	rustc="rustc --edition=2024 --crate-type=rlib --target=$(GLUE_TARGET) -Cpanic=abort -Copt-level=s $(GLUE_RUSTFLAGS) \
+	rustc="rustc --edition=2024 --crate-type=rlib --target=$(call glue-target,$*) -Cpanic=abort -Copt-level=s $(GLUE_RUSTFLAGS) \
 		$(GLUE_RUSTFLAGS_$*) --cap-lints=allow --sysroot=$(@D) --out-dir=$(call glue-rustlib,$*)"; \
 	src=$$(rustc --print=sysroot)/src/rustc-$$(rustc --version | cut -d' ' -f2)/library; \
 	$(STEP) $*-core sh -c "$$rustc -Zforce-unstable-if-unmarked --crate-name=core $$src/core/src/lib.rs && \
@@ -36,7 +51,7 @@ $(B)/%-sysroot/.built: /usr/bin/rustc mk/glue.mk
 $(GLUE_COPY)/.copied: $(GLUE_SOURCES)
 	@mkdir -p $(@D); rsync -a --delete --exclude=/build --exclude=/target --exclude=/.git ./ $(@D)/
 	@touch $@
-$(B)/glue-again/client_binding_glue.h $(B)/glue-bti-again/client_binding_glue.h: $(GLUE_COPY)/.copied
+$(GLUES:%=$(B)/%-again/client_binding_glue.h): $(GLUE_COPY)/.copied
 
 $(B)/%/client_binding_glue.h: $(GLUE_SOURCES) core/glue/cbindgen.toml
 	@mkdir -p $(@D)
@@ -47,14 +62,14 @@ $(B)/%/client_binding_glue.h: $(GLUE_SOURCES) core/glue/cbindgen.toml
 # Only one object is linked, and of its symbols only the API is global, and one that says to which header it belongs.
 $(B)/%/libclient_binding_glue.a: $(B)/%/client_binding_glue.h $(B)/%-sysroot/.built mk/glue.mk
 	@CARGO_HOME=$(B)/cargo $(GLUE_ENV_$*) \
-		CARGO_TARGET_AARCH64_UNKNOWN_NONE_SOFTFLOAT_RUSTFLAGS='--sysroot=$(B)/$*-sysroot $(GLUE_RUSTFLAGS) $(GLUE_RUSTFLAGS_$*)' \
+		RUSTFLAGS='--sysroot=$(B)/$*-sysroot $(GLUE_RUSTFLAGS) $(GLUE_RUSTFLAGS_$*)' \
 		$(STEP) $* cargo build $(GLUE_TREE_$*:%=--manifest-path %/Cargo.toml) --locked --profile glue -p client-binding-glue \
-			--target $(GLUE_TARGET) --target-dir $(B)/$*-target
+			--target $(call glue-target,$*) --target-dir $(B)/$*-target
 	@cd $(@D) && rm -rf objects && mkdir objects && cd objects && \
-		aarch64-linux-gnu-ar x $(B)/$*-target/$(GLUE_TARGET)/glue/$(@F) && \
-		aarch64-linux-gnu-objcopy --wildcard --keep-global-symbol='client_binding_*' \
+		$(call glue-tools,$*)ar x $(B)/$*-target/$(call glue-target,$*)/glue/$(@F) && \
+		$(call glue-tools,$*)objcopy --wildcard --keep-global-symbol='client_binding_*' \
 			--add-symbol client_binding_header_$$(sha256sum <$(@D)/client_binding_glue.h | cut -c1-16)=0,global client_binding_glue-*.o glue.o && \
-		aarch64-linux-gnu-ar rcsD $@.new glue.o
+		$(call glue-tools,$*)ar rcsD $@.new glue.o
 	@mv $@.new $@
 
 # What must hold for the Rust library, the C files beside it and the core that all is linked into; LINKED=--table says how much

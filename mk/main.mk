@@ -66,10 +66,10 @@ endef
 # its header (CLIENT_BINDING_GLUE names the folder), once it came out the same a second time; the notes, with the hash of each.
 release-tar = tar --sort=name --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 --mode=u=rwX,go=rX --exclude=.exported -czf $(B)/release/$(1).tar.gz
 .PHONY: release
-release: $(BASES:%=$(B)/series/%/.exported) check-glue-again check-glue-bti-again
+release: $(BASES:%=$(B)/series/%/.exported) $(GLUES:%=check-%-again)
 	@rm -rf $(B)/release; mkdir -p $(B)/release
 	@for s in $(BASES); do $(call release-tar,series-$$s) -C $(B)/series $$s || exit; done
-	@for g in glue glue-bti; do $(call release-tar,$$g-aarch64) -C $(B) $(GLUE_FILES:%=$$g/%) || exit; done
+	@$(foreach g,$(GLUES),$(call release-tar,$g$(if $(GLUE_TARGET_$g),,-aarch64)) -C $(B) $(GLUE_FILES:%=$g/%) &&) :
 	@awk '/^## / {n++} n == 1' CHANGELOG.md >$(B)/release/notes.md
 	@cd $(B)/release && sha256sum *.tar.gz | tee SHA256SUMS | sed '1i \\n### SHA-256\n' | sed 's/^[0-9a-f]\{64\}/    &/' >>notes.md && ls
 
