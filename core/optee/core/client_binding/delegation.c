@@ -35,8 +35,6 @@ static_assert(_Alignof(struct client_binding_grant) == sizeof(uint64_t));
 /* An octet of a grant's number is its place */
 static_assert(CFG_CLIENT_BINDING_GRANTS > 0 &&
 	      CFG_CLIENT_BINDING_GRANTS <= 256);
-/* A delegated session has the grant's number for a pointer */
-static_assert(sizeof(void *) == sizeof(uint64_t));
 
 static struct client_binding_grant grants[CFG_CLIENT_BINDING_GRANTS];
 
@@ -66,10 +64,28 @@ struct tee_ta_session *client_binding_target(uint64_t number)
 		client_binding_grant_target(&client_binding_grants, number);
 }
 
+/* It has the grant's number for a context, if a pointer has room for that */
+#ifdef __LP64__
 uint64_t client_binding_number(const struct tee_ta_session *d)
 {
 	return (uintptr_t)d->ts_sess.user_ctx;
 }
+
+static void set_number(struct tee_ta_session *d, uint64_t number)
+{
+	d->ts_sess.user_ctx = (void *)(uintptr_t)number;
+}
+#else
+uint64_t client_binding_number(const struct tee_ta_session *d)
+{
+	return d->delegation.number;
+}
+
+static void set_number(struct tee_ta_session *d, uint64_t number)
+{
+	d->delegation.number = number;
+}
+#endif
 
 const struct client_binding_lending *
 client_binding_allowed(const struct tee_ta_session *s)
@@ -151,7 +167,7 @@ static TEE_Result delegated_enter_open_session(struct ts_session *ts_sess)
 	if (d->param && d->param->types == CLIENT_BINDING_GRANT_TYPES)
 		number = reg_pair_to_64(d->param->u[0].val.b,
 					d->param->u[0].val.a);
-	ts_sess->user_ctx = (void *)(uintptr_t)number;
+	set_number(d, number);
 
 	mutex_lock(&tee_ta_mutex);
 	s = client_binding_target(number);

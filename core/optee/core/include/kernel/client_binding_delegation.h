@@ -39,6 +39,10 @@ struct client_binding_loans {
 /* What every session has of it. If it's not NULL it has a reference, too */
 struct client_binding_delegation {
 	struct client_binding_loans *loans;
+#ifndef __LP64__
+	/* The grant that a delegated session is for */
+	uint64_t number;
+#endif
 };
 
 /* All grants, with tee_ta_mutex held */
