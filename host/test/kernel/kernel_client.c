@@ -11,6 +11,7 @@
  */
 
 #include <linux/cleanup.h>
+#include <linux/fs.h>
 #include <linux/kernel.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>

@@ -138,9 +138,11 @@ pub(super) const CASES: &[Case] = &[
                 for (how, known) in [
                     ("linked", Application::AnyCode as fn(_) -> _),
                     ("static", Application::OwnCode),
-                    ("static-pie", Application::OwnCode),
                     ("musl", Application::OwnCode),
-                ] {
+                ]
+                .into_iter()
+                .chain(STATIC_PIE.map(|how| (how, Application::OwnCode as fn(_) -> _)))
+                {
                     // By LD_PRELOAD and dlopen, where that means anything.
                     for (variable, load) in [
                         (None, None),
@@ -202,11 +204,13 @@ pub(super) const CASES: &[Case] = &[
             each(b, &[Login::Application], |seat| {
                 for (program, known) in [
                     (c_client("static"), Application::AnyCode as fn(_) -> _),
-                    (c_client("static-pie"), Application::AnyCode),
                     (c_client("musl"), Application::OwnCode),
                     // glibc does not listen to who starts one like that.
                     (privileged.0.clone(), Application::OwnCode),
-                ] {
+                ]
+                .into_iter()
+                .chain(STATIC_PIE.map(|how| (c_client(how), Application::AnyCode as fn(_) -> _)))
+                {
                     let load = Some(CHARSET);
                     in_c(&seat, &program, Application::OwnCode, load, None)?;
                     let variable = Some(("GCONV_PATH", CHARSETS));
@@ -224,7 +228,18 @@ const CHARSET: &str = "THEIRS";
 const CHARSETS: &str = "/tmp/charsets";
 
 /// Any one that the guest has.
-const LIBRARY: &str = "/usr/lib/aarch64-linux-gnu/libm.so.6";
+const LIBRARY: &str = if cfg!(target_arch = "arm") {
+    "/usr/lib/arm-linux-gnueabihf/libm.so.6"
+} else {
+    "/usr/lib/aarch64-linux-gnu/libm.so.6"
+};
+
+/// What glibc does not have for AArch32.
+const STATIC_PIE: Option<&str> = if cfg!(target_arch = "arm") {
+    None
+} else {
+    Some("static-pie")
+};
 
 fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
