@@ -40,6 +40,10 @@ cores() {
 kernels() {
 	echo "$(bases | sed -n 's/^linux/debian/p' | paste -sd' ')" "$(sed -n 's/^KERNELS = //p' "$TOP/mk/kernel.mk")"
 }
+# only_arm64: the names of those that AArch32 has not
+only_arm64() {
+	echo "$(sed -n 's/^ONLY_ARM64 = //p' "$TOP/mk/configs.mk") $(sed -n 's/^KERNELS = //p' "$TOP/mk/kernel.mk")"
+}
 
 # spin NAME LOG START: a line that is redrawn until killed: name, seconds, last line of the log
 spin() {
@@ -78,6 +82,24 @@ logged() {
 		trap - EXIT
 		printf '\r\033[K' >&2
 	fi
+	return "$status"
+}
+
+# patiently NAME COMMAND...: an archive that is in the middle of an update is waited for: what its lists name is gone already, or not
+# there yet. Whatever else fails, fails at once.
+UPDATING='Hash Sum mismatch|File has unexpected size|Mirror sync in progress|404 +Not Found|was not found|Unable to correct problems'
+patiently() {
+	local name=$1 left said status
+	shift
+	said=$(mktemp)
+	for left in 4 3 2 1 0; do
+		"$@" 2>&1 | tee "$said"
+		status=${PIPESTATUS[0]}
+		if [ "$status" = 0 ] || [ "$left" = 0 ] || ! grep -qE "$UPDATING" "$said"; then break; fi
+		tell "$name: the package archive seems to be in the middle of an update; trying again in a minute, up to $left times"
+		sleep 60
+	done
+	rm -f "$said"
 	return "$status"
 }
 
