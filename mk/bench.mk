@@ -8,8 +8,8 @@ $(BENCH)/.program: $(call cargo-sources,core/abi ta/proto host/client host/raw h
 	@for v in $(VARIANTS); do mkdir -p $(@D)/$$v/usr/bin && \
 		cp $(CARGO_TARGET_DIR)/$(GUEST_TARGET)/release/binding-bench $(@D)/$$v/usr/bin/ || exit; done
 	@touch $@
-$(BENCH)/.ta: $(call cargo-sources,core/abi ta/clients ta/kit ta/proto ta/bench) $(B)/ta/.built $(B)/xtask
-	@$(STEP) bench-ta $(B)/xtask tas $(@D) bench
+$(BENCH)/.ta: $(call cargo-sources,core/abi ta/clients ta/kit ta/proto ta/bench) $(B)/ta/.built $(H)/xtask
+	@$(STEP) bench-ta $(H)/xtask tas $(@D) bench
 	@touch $@
 $(BENCH)/.plugin: $(call cargo-sources,ta/proto host/bench-plugin)
 	@$(STEP) bench-plugin cargo build --locked --release -p client-binding-bench-plugin
@@ -19,17 +19,17 @@ $(BENCH)/.plugin: $(call cargo-sources,ta/proto host/bench-plugin)
 
 # Cores with room for 10,000 sessions.
 CROWD_ARGS := CFG_TEE_RAM_VA_SIZE=0x00800000 CFG_CORE_HEAP_SIZE=0x00500000
-$(B)/optee/crowd-%/.built: $(B)/src/optee-%/.stamp $(B)/optee/%/.built mk/bench.mk
-	@$(STEP) optee-crowd-$* sh -c '$(call optee-make,$(B)/src/optee-$*,$(@D),$(OPTEE_ARGS_$*) $(CROWD_ARGS),$(OPTEE_BINARIES:%=$(@D)/%))'
+$(B)/optee/crowd-%/.built: $(H)/src/optee-%/.stamp $(B)/optee/%/.built mk/bench.mk
+	@$(STEP) optee-crowd-$* sh -c '$(call optee-make,$(H)/src/optee-$*,$(@D),$(OPTEE_ARGS_$*) $(CROWD_ARGS),$(OPTEE_BINARIES:%=$(@D)/%))'
 	@touch $@
 
 # A core without asserts.
-$(B)/optee/nodebug/.built: $(B)/src/optee-bound/.stamp $(GLUE_LIB) $(GLUE_HEADER) mk/optee.mk mk/bench.mk
-	@$(STEP) optee-nodebug sh -c '$(call optee-make,$(B)/src/optee-bound,$(@D),$(OPTEE_ARGS_bound) CFG_TEE_CORE_DEBUG=n,$(OPTEE_BINARIES:%=$(@D)/%))'
+$(B)/optee/nodebug/.built: $(H)/src/optee-bound/.stamp $(GLUE_LIB) $(GLUE_HEADER) mk/optee.mk mk/bench.mk
+	@$(STEP) optee-nodebug sh -c '$(call optee-make,$(H)/src/optee-bound,$(@D),$(OPTEE_ARGS_bound) CFG_TEE_CORE_DEBUG=n,$(OPTEE_BINARIES:%=$(@D)/%))'
 	@touch $@
 
 .PHONY: bench bench-files bench-update check-bench
-bench-files: boot-files $(addprefix $(BENCH)/,.program .ta .plugin) $(B)/bench-report $(patsubst %,$(B)/boot/flash-%.bin,$(VARIANTS:%=crowd-%) nodebug) \
+bench-files: boot-files $(addprefix $(BENCH)/,.program .ta .plugin) $(H)/bench-report $(patsubst %,$(B)/boot/flash-%.bin,$(VARIANTS:%=crowd-%) nodebug) \
 		$(B)/optee/plain/.built
 
 # Five boots must say the same; one is enough to see a rise.

@@ -5,6 +5,8 @@
 # Cores: the bound tree with more options. "ffa" is called through FF-A, which needs one of our own kernels; "quota" lets a
 # client have four sessions; "plain" is bound without the options, to see what those add.
 CORES = debug lockdep pager bti kasan all concurrent ffa quota plain
+# Two are AArch64's alone.
+ONLY_ARM64 = bti ffa
 core_ARGS_debug := DEBUG=1 CFG_TEE_CORE_DEBUG=y CFG_CLIENT_BINDING_DEBUG=y
 core_ARGS_lockdep := $(core_ARGS_debug) CFG_LOCKDEP=y
 core_ARGS_pager := CFG_WITH_PAGER=y
@@ -19,13 +21,13 @@ core_GLUE_bti := glue-bti
 
 # core-rules,NAME,GLUE
 define core-rules
-$(B)/optee/$(1)/.built: $(B)/src/optee-bound/.stamp $(B)/$(2)/libclient_binding_glue.a $(B)/$(2)/client_binding_glue.h \
+$(B)/optee/$(1)/.built: $(H)/src/optee-bound/.stamp $(H)/$(2)/libclient_binding_glue.a $(H)/$(2)/client_binding_glue.h \
 		mk/optee.mk mk/configs.mk
-	@$(STEP) optee-$(1) sh -c '$$(call optee-make,$(B)/src/optee-bound,$$(@D),$(BINDING_ARGS) \
-		CLIENT_BINDING_GLUE=$(B)/$(2) $(core_ARGS_$(1)),$$(OPTEE_BINARIES:%=$$(@D)/%))'
+	@$(STEP) optee-$(1) sh -c '$$(call optee-make,$(H)/src/optee-bound,$$(@D),$(BINDING_ARGS) \
+		CLIENT_BINDING_GLUE=$(H)/$(2) $(core_ARGS_$(1)),$$(OPTEE_BINARIES:%=$$(@D)/%))'
 	@touch $$@
 endef
-$(foreach c,$(CORES),$(eval $(call core-rules,$c,$(or $(core_GLUE_$c),glue))))
+$(foreach c,$(if $(filter arm,$(CB_ARCH)),$(filter-out $(ONLY_ARM64),$(CORES)),$(CORES)),$(eval $(call core-rules,$c,$(or $(core_GLUE_$c),$(notdir $(GLUE_DIR))))))
 
 # What `make test-full` runs the suite on beside SUITE_CONFIGS: name:core:kernel:driver. The small kernel where the kernel
 # is not the point: it boots sooner.

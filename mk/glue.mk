@@ -15,11 +15,11 @@ GLUE_TOOLS_glue-riscv64 := riscv64-linux-gnu-
 # What holds for one, or for AArch64.
 glue-target = $(or $(GLUE_TARGET_$(1)),$(GLUE_TARGET))
 glue-tools = $(or $(GLUE_TOOLS_$(1)),$(GLUE_TOOLS))
-GLUE_DIR := $(B)/glue
+GLUE_DIR := $(H)/glue$(patsubst %,-%,$(filter-out arm64,$(CB_ARCH)))
 GLUE_LIB := $(GLUE_DIR)/libclient_binding_glue.a
 GLUE_HEADER := $(GLUE_DIR)/client_binding_glue.h
 GLUE_SOURCES := $(wildcard core/abi/src/*.rs core/policy/src/*.rs core/audit/src/*.rs core/glue/src/*.rs core/*/Cargo.toml) Cargo.toml Cargo.lock
-GLUE_SYSROOT := $(B)/glue-sysroot
+GLUE_SYSROOT := $(H)/glue-sysroot
 
 # pic: the core relocates itself (ASLR). Frame pointers: OP-TEE's backtraces walk them. Unwind tables: nobody unwinds.
 GLUE_RUSTFLAGS := -Crelocation-model=pic -Cforce-frame-pointers=yes -Cforce-unwind-tables=no
@@ -30,13 +30,13 @@ GLUE_ENV_glue-bti := RUSTC_BOOTSTRAP=1
 GLUE_RUSTFLAGS_glue-arm := -Cjump-tables=no
 GLUE_RUSTFLAGS_glue-riscv64 := -Cjump-tables=no
 # Each once more, from a copy in another folder: what differs then would differ at somebody else's.
-GLUE_COPY := $(B)/src/glue-again
+GLUE_COPY := $(H)/src/glue-again
 $(foreach g,$(GLUES),$(foreach v,TARGET TOOLS RUSTFLAGS ENV,$(eval GLUE_$v_$g-again := $(GLUE_$v_$g)))$(eval GLUE_TREE_$g-again := $(GLUE_COPY)))
-glue-rustlib = $(B)/$(1)-sysroot/lib/rustlib/$(glue-target)/lib
+glue-rustlib = $(H)/$(1)-sysroot/lib/rustlib/$(glue-target)/lib
 
 # Unstable features are what `core` is made of; RUSTC_BOOTSTRAP stays in this rule (but for BTI). `compiler_builtins` must
 # exist but stays empty: its weak memcpy and memset would come before OP-TEE's own in link order.
-$(B)/%-sysroot/.built: /usr/bin/rustc mk/glue.mk
+$(H)/%-sysroot/.built: /usr/bin/rustc mk/glue.mk
 	@rm -rf $(@D); mkdir -p $(call glue-rustlib,$*)
 	@echo '#![no_std] #![feature(compiler_builtins)] #![compiler_builtins] #![allow(internal_features)]' \
 		>$(@D)/compiler_builtins.rs
@@ -51,22 +51,22 @@ $(B)/%-sysroot/.built: /usr/bin/rustc mk/glue.mk
 $(GLUE_COPY)/.copied: $(GLUE_SOURCES)
 	@mkdir -p $(@D); rsync -a --delete --exclude=/build --exclude=/target --exclude=/.git ./ $(@D)/
 	@touch $@
-$(GLUES:%=$(B)/%-again/client_binding_glue.h): $(GLUE_COPY)/.copied
+$(GLUES:%=$(H)/%-again/client_binding_glue.h): $(GLUE_COPY)/.copied
 
-$(B)/%/client_binding_glue.h: $(GLUE_SOURCES) core/glue/cbindgen.toml
+$(H)/%/client_binding_glue.h: $(GLUE_SOURCES) core/glue/cbindgen.toml
 	@mkdir -p $(@D)
-	@cd $(or $(GLUE_TREE_$*),.)/core/glue && CARGO_HOME=$(B)/cargo $(abspath $(STEP)) $*-header cbindgen --quiet --config cbindgen.toml \
+	@cd $(or $(GLUE_TREE_$*),.)/core/glue && CARGO_HOME=$(H)/cargo $(abspath $(STEP)) $*-header cbindgen --quiet --config cbindgen.toml \
 		--crate client-binding-glue --output $@.new .
 	@cmp -s $@.new $@ && touch $@ || mv $@.new $@
 
 # Only one object is linked, and of its symbols only the API is global, and one that says to which header it belongs.
-$(B)/%/libclient_binding_glue.a: $(B)/%/client_binding_glue.h $(B)/%-sysroot/.built mk/glue.mk
-	@CARGO_HOME=$(B)/cargo $(GLUE_ENV_$*) \
-		RUSTFLAGS='--sysroot=$(B)/$*-sysroot $(GLUE_RUSTFLAGS) $(GLUE_RUSTFLAGS_$*)' \
+$(H)/%/libclient_binding_glue.a: $(H)/%/client_binding_glue.h $(H)/%-sysroot/.built mk/glue.mk
+	@CARGO_HOME=$(H)/cargo $(GLUE_ENV_$*) \
+		RUSTFLAGS='--sysroot=$(H)/$*-sysroot $(GLUE_RUSTFLAGS) $(GLUE_RUSTFLAGS_$*)' \
 		$(STEP) $* cargo build $(GLUE_TREE_$*:%=--manifest-path %/Cargo.toml) --locked --profile glue -p client-binding-glue \
-			--target $(call glue-target,$*) --target-dir $(B)/$*-target
+			--target $(call glue-target,$*) --target-dir $(H)/$*-target
 	@cd $(@D) && rm -rf objects && mkdir objects && cd objects && \
-		$(call glue-tools,$*)ar x $(B)/$*-target/$(call glue-target,$*)/glue/$(@F) && \
+		$(call glue-tools,$*)ar x $(H)/$*-target/$(call glue-target,$*)/glue/$(@F) && \
 		$(call glue-tools,$*)objcopy --wildcard --keep-global-symbol='client_binding_*' \
 			--add-symbol client_binding_header_$$(sha256sum <$(@D)/client_binding_glue.h | cut -c1-16)=0,global client_binding_glue-*.o glue.o && \
 		$(call glue-tools,$*)ar rcsD $@.new glue.o
@@ -75,14 +75,14 @@ $(B)/%/libclient_binding_glue.a: $(B)/%/client_binding_glue.h $(B)/%-sysroot/.bu
 # What must hold for the Rust library, the C files beside it and the core that all is linked into; LINKED=--table says how much
 # stack each function takes.
 linked = cargo run --locked --quiet -p client-binding-evidence --bin linked -- $(LINKED) \
-	$(B)/$(1)/libclient_binding_glue.a $(B)/$(1)/client_binding_glue.h $(B)/optee/$(2)/core/tee.elf $(B)/optee/$(2)/core/client_binding/*.o \
+	$(H)/$(1)/libclient_binding_glue.a $(H)/$(1)/client_binding_glue.h $(B)/optee/$(2)/core/tee.elf $(B)/optee/$(2)/core/client_binding/*.o \
 	--series $(optee_SERIES)
 # Whoever builds it again gets the same octets.
 GLUE_FILES := libclient_binding_glue.a client_binding_glue.h
 .PHONY: check-glue check-glue-bti check-glue-again check-glue-bti-again
-check-glue-again check-glue-bti-again: check-%-again: $(addprefix $(B)/%/,$(GLUE_FILES)) $(addprefix $(B)/%-again/,$(GLUE_FILES))
-	@for f in $(GLUE_FILES); do cmp $(B)/$*/$$f $(B)/$*-again/$$f || exit; done
+check-glue-again check-glue-bti-again: check-%-again: $(addprefix $(H)/%/,$(GLUE_FILES)) $(addprefix $(H)/%-again/,$(GLUE_FILES))
+	@for f in $(GLUE_FILES); do cmp $(H)/$*/$$f $(H)/$*-again/$$f || exit; done
 check-glue: $(GLUE_LIB) $(GLUE_HEADER) $(B)/optee/bound/.built $(B)/optee/stock/.built
 	@$(call linked,glue,bound) --stock $(B)/optee/stock/core/tee.elf
-check-glue-bti: $(B)/glue-bti/libclient_binding_glue.a $(B)/glue-bti/client_binding_glue.h $(B)/optee/bti/.built
+check-glue-bti: $(H)/glue-bti/libclient_binding_glue.a $(H)/glue-bti/client_binding_glue.h $(B)/optee/bti/.built
 	@$(call linked,glue-bti,bti)

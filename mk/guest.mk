@@ -4,21 +4,22 @@
 
 G := $(B)/guest
 GUEST_FILES := $(shell find guest -type f)
-LIBS := /usr/lib/aarch64-linux-gnu
+LIBS := $(SYSROOT)/usr/lib/$(TRIPLET)
+LOADER := $(if $(filter arm,$(CB_ARCH)),ld-linux-armhf.so.3,ld-linux-aarch64.so.1)
 
 # pack,DIR,FILE: everything belongs to root, times do not matter.
 pack = find $(1) -exec touch -h -d @$(SOURCE_DATE_EPOCH) {} + && cd $(1) && \
 	find . -mindepth 1 | LC_ALL=C sort | cpio --quiet --reproducible -R 0:0 -H newc -o >$(2).new && mv $(2).new $(2)
 
-$(B)/boot/base.cpio: $(GUEST_FILES) mk/guest.mk $(CLIENTS)/.built
-	@rm -rf $(G)/base; mkdir -p $(G)/base/{clients,dev,etc,job,proc,root,run,sys,tmp,var/lib/tee,usr/bin,usr/sbin,usr/lib/modules,usr/lib/optee_armtz,usr/lib/aarch64-linux-gnu}
+$(B)/boot/base.cpio: $(GUEST_FILES) mk/guest.mk $(CLIENTS)/.built $(SYSROOT)/.unpacked
+	@rm -rf $(G)/base; mkdir -p $(G)/base/{clients,dev,etc,job,proc,root,run,sys,tmp,var/lib/tee,usr/bin,usr/sbin,usr/lib/modules,usr/lib/optee_armtz,usr/lib/$(TRIPLET)}
 	@cd $(G)/base && ln -s usr/bin usr/sbin usr/lib .
 	@cp guest/init $(G)/base/init && chmod 755 $(G)/base/init && cp guest/etc/* $(G)/base/etc/
-	@cp /usr/bin/busybox $(G)/base/usr/bin/
-	@cp /usr/sbin/tee-supplicant $(G)/base/usr/sbin/
-	@cp -a $(LIBS)/libc.so.6 $(LIBS)/libm.so.6 $(LIBS)/libgcc_s.so.1 $(LIBS)/libteec.so.2* $(LIBS)/ld-linux-aarch64.so.1 \
-		$(LIBS)/lib{dl,pthread,rt}.so.? $(G)/base/usr/lib/aarch64-linux-gnu/
-	@ln -s aarch64-linux-gnu/ld-linux-aarch64.so.1 $(G)/base/usr/lib/ld-linux-aarch64.so.1
+	@cp $(SYSROOT)/usr/bin/busybox $(G)/base/usr/bin/
+	@cp $(SYSROOT)/usr/sbin/tee-supplicant $(G)/base/usr/sbin/
+	@cp -a $(LIBS)/libc.so.6 $(LIBS)/libm.so.6 $(LIBS)/libgcc_s.so.1 $(LIBS)/libteec.so.2* $(LIBS)/$(LOADER) \
+		$(LIBS)/lib{dl,pthread,rt}.so.? $(G)/base/usr/lib/$(TRIPLET)/
+	@ln -s $(TRIPLET)/$(LOADER) $(G)/base/usr/lib/$(LOADER)
 	@for c in $(CLIENTS)/*; do ln -s /clients/$$(basename $$c) $(G)/base/usr/bin/; done
 	@$(call pack,$(G)/base,$@)
 
@@ -50,7 +51,7 @@ $(B)/boot/modules$(call suffix-of,$(1)).cpio: $(B)/dl/$(1)/.done mk/guest.mk
 
 $(B)/boot/driver$(call suffix-of,$(1))-%.cpio: $(B)/$(1)/%/.built mk/guest.mk
 	@rm -rf $(G)/driver$(call suffix-of,$(1))-$$*; mkdir -p $(G)/driver$(call suffix-of,$(1))-$$*/usr/lib/modules
-	@for m in tee optee; do aarch64-linux-gnu-strip -g -o $(G)/driver$(call suffix-of,$(1))-$$*/usr/lib/modules/$$$$m.ko \
+	@for m in tee optee; do $(CROSS)strip -g -o $(G)/driver$(call suffix-of,$(1))-$$*/usr/lib/modules/$$$$m.ko \
 		$(B)/$(1)/$$*/$$$$m.ko || exit; done
 	@$$(call pack,$(G)/driver$(call suffix-of,$(1))-$$*,$$@)
 endef
@@ -58,7 +59,7 @@ $(foreach b,$(LINUX_BASES),$(eval $(call guest-rules,$b,$(G)/modules$(call suffi
 
 BOOT_FILES := Image modules.cpio base.cpio clients.img $(foreach v,$(VARIANTS),flash-$v.bin driver-$v.cpio ta-$v.cpio)
 .PHONY: boot-files bases
-boot-files: $(addprefix $(B)/boot/,$(BOOT_FILES)) $(B)/demo-report
+boot-files: $(addprefix $(B)/boot/,$(BOOT_FILES)) $(H)/demo-report
 
 # What it takes to boot on the further kernels.
 bases: boot-files $(foreach b,$(LINUX_FURTHER),$(B)/boot/Image$(call suffix-of,$b) \

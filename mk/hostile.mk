@@ -2,8 +2,6 @@
 # A third driver, for tests alone: the bound one plus what host/hostile adds, see there. Boots with --driver hostile.
 
 hostile_PATCHES := $(sort $(wildcard host/hostile/*.patch))
-LINUX_PRODUCTS := *.o *.ko *.mod *.mod.c *.cmd .tmp_* modules.order Module.symvers
-
 # hostile-rules,BASE. Two lines around a change are the same in all kernels.
 define hostile-rules
 $(B)/src/$(1)-hostile/.stamp: $(B)/src/$(1)-bound/.stamp $(hostile_PATCHES) mk/hostile.mk

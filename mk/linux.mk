@@ -18,16 +18,21 @@ LINUX_OPTIONS ?= TEE_CLIENT_LIMIT TEE_CLIENT_PROCESS TEE_CLIENT_APPLICATION
 # linux-flags,TREE. The tree's own headers come before those of the kernel, for the series may change them.
 linux-flags = NOSTDINC_FLAGS='-nostdinc -I$(1)/include -I$(1)/include/uapi $(LINUX_OPTIONS:%=-DCONFIG_%=1)' $(LINUX_OPTIONS:%=CONFIG_%=y)
 
-# The headers cannot be installed (they ask for a native arm64 compiler), only unpacked. They belong to the root: a new
+# Debian's name for the kernel, which ends that of its version.
+KERNEL_FLAVOUR := $(if $(filter arm,$(CB_ARCH)),armmp,arm64)
+
+# The headers cannot be installed (they ask for a native compiler of that machine), only unpacked. They belong to the root: a new
 # root has to get them again.
-kernel-headers = /usr/src/.client-binding-headers-$(1)
+kernel-headers = /usr/src/.client-binding-headers-$(1)-$(KERNEL_FLAVOUR)
 
 # modules-make,BASE,FOLDER,ARGS. The exact version is known once the packages are there, hence the shell. BTF needs the whole kernel.
-modules-make = $(MAKE) -C /usr/src/linux-headers-$$(cat $(B)/dl/$(1)/version)-arm64 M=$(2) -j$(JOBS) ARCH=arm64 \
-	CROSS_COMPILE=aarch64-linux-gnu- CONFIG_DEBUG_INFO_BTF_MODULES= $(3)
+modules-make = $(MAKE) -C /usr/src/linux-headers-$$(cat $(B)/dl/$(1)/version)-$(KERNEL_FLAVOUR) M=$(2) -j$(JOBS) ARCH=$(CB_ARCH) \
+	CROSS_COMPILE=$(CROSS) CONFIG_DEBUG_INFO_BTF_MODULES= $(if $(filter arm,$(CB_ARCH)),CONFIG_TEE=m CONFIG_OPTEE=m MODPOST=$(B)/modpost-$(1)/scripts/mod/modpost) $(3)
 
 # linux-make,BASE,TREE,ARGS[,GOALS]
 linux-make = $(call modules-make,$(1),$(2)/drivers/tee,$(call linux-flags,$(2)) $(3) $(or $(4),modules))
+
+LINUX_PRODUCTS := *.o *.ko *.mod *.mod.c *.cmd .tmp_* modules.order Module.symvers
 
 # linux-package,BASE,PARTS: what a kernel's package of one of these names has; newer kernels are not in "image", but in "binary"
 # and "modules".
@@ -36,10 +41,11 @@ linux-package = dpkg --fsys-tarfile $$(ls $(patsubst %,$(B)/dl/$(1)/linux-%-*.de
 # linux-rules,BASE,VARIABLES' PREFIX
 define linux-rules
 $(eval $(call series-rules,$(1),$($(2)_SERIES_PATCHES),$($(2)_SERIES_FILES)))
-$(eval $(call tree-rules,$(1)))
+$(eval $(call tree-rules,$(1),$(B)))
 
 $(call kernel-headers,$(1)): $(B)/dl/$(1)/.done
 	@for p in $(B)/dl/$(1)/linux-headers-*.deb $(B)/dl/$(1)/linux-kbuild-*.deb; do dpkg -x $$$$p /; done
+	@$(if $(filter arm,$(CB_ARCH)),$(STEP) $(1)-modpost scripts/build-modpost $(B)/modpost-$(1) $(B)/dl/$(1) $(CROSS))
 	@touch $$@
 
 $(B)/boot/Image$(call suffix-of,$(1)): $(B)/dl/$(1)/.done

@@ -13,16 +13,16 @@ mutant-linux: $(B)/boot/driver-mutant.cpio
 GLUE_TREE_glue-mutant := $(B)/src/rust-mutant
 $(B)/glue-mutant/client_binding_glue.h: FORCE
 $(B)/optee/mutant/.built: $(B)/glue-mutant/libclient_binding_glue.a $(B)/glue-mutant/client_binding_glue.h FORCE
-	@$(STEP) optee-mutant sh -c '$(call optee-make,$(B)/src/optee-mutant,$(@D),$(BINDING_ARGS) \
+	@$(STEP) optee-mutant sh -c '$(call optee-make,$(H)/src/optee-mutant,$(@D),$(BINDING_ARGS) \
 		CLIENT_BINDING_GLUE=$(B)/glue-mutant $(MUTANT_OPTIONS),$(OPTEE_BINARIES:%=$(@D)/%))'
 	@touch $@
 
 # That they still apply and compile is seen without a boot. What `xtask mutants` asks for: MUTANT_GOALS in a mutated tree, with
 # MUTANT_OPTIONS below MUTANT_OUT.
-check-mutants: $(B)/src/optee-bound/.stamp $(B)/src/linux-hostile/.stamp $(call kernel-headers,linux) $(GLUE_LIB) $(GLUE_HEADER)
+check-mutants: $(H)/src/optee-bound/.stamp $(B)/src/linux-hostile/.stamp $(call kernel-headers,linux) $(GLUE_LIB) $(GLUE_HEADER)
 	$(XTASK) mutants --compile
 mutant-compile-optee:
-	$(call optee-make,$(B)/src/optee-mutant,$(MUTANT_OUT),$(BINDING_ARGS) \
+	$(call optee-make,$(H)/src/optee-mutant,$(MUTANT_OUT),$(BINDING_ARGS) \
 		CLIENT_BINDING_GLUE=$(B)/glue $(MUTANT_OPTIONS),$(MUTANT_GOALS:%=$(MUTANT_OUT)/%))
 mutant-compile-linux:
 	$(call linux-make,linux,$(B)/src/linux-mutant,,$(MUTANT_GOALS))

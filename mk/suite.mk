@@ -2,8 +2,8 @@
 # The regression suite: what it adds to the guest beside its program, which any guest has.
 
 SUITE := $(B)/suite
-$(SUITE)/.clients: $(wildcard host/test/client/*) scripts/build-suite mk/suite.mk
-	@$(STEP) suite-clients scripts/build-suite $(@D)
+$(SUITE)/.clients: $(MUSL) $(wildcard host/test/client/*) scripts/build-suite mk/suite.mk
+	@$(STEP) suite-clients scripts/build-suite $(TRIPLET) $(@D)
 	@touch $@
 
 # Two TAs name each kind of client once. The program is the suite's, the TA is the probe called "private".
@@ -11,14 +11,14 @@ SUITE_PROGRAM := $(CLIENTS)/binding-test
 SUITE_CLIENTS := user owner group clients app $(SUITE_PROGRAM) user-app owner $(SUITE_PROGRAM) \
 	group-app clients $(SUITE_PROGRAM) kernel
 export PROBE_CLIENTS := $(SUITE)/clients.rs
-$(SUITE)/clients.rs $(SUITE)/clients.h: $(SUITE)/clients.%: $(B)/client-id $(B)/xtask $(CLIENTS)/.built guest/etc/passwd guest/etc/group mk/suite.mk
+$(SUITE)/clients.rs $(SUITE)/clients.h: $(SUITE)/clients.%: $(H)/client-id $(H)/xtask $(CLIENTS)/.built guest/etc/passwd guest/etc/group mk/suite.mk
 	@$< $(if $(filter rs,$*),--rust,--c) --root guest $(SUITE_CLIENTS) \
-		ta "$$($(B)/xtask uuid private)" >$@
+		ta "$$($(H)/xtask uuid private)" >$@
 
 # After the other TAs, which notice a new dev kit.
 $(SUITE)/.probes: $(call cargo-sources,core/abi ta/clients ta/kit ta/probe ta/proto ta/vault-c) $(SUITE)/clients.rs $(SUITE)/clients.h \
-		$(B)/ta/.built $(B)/xtask mk/suite.mk
-	@$(STEP) suite-probes $(B)/xtask tas $(@D) probe vault-c --clients $(SUITE)/clients.h
+		$(B)/ta/.built $(H)/xtask mk/suite.mk
+	@$(STEP) suite-probes $(H)/xtask tas --arch $(CB_ARCH) $(@D) probe vault-c --clients $(SUITE)/clients.h
 	@touch $@
 
 # A client inside of each of Debian's kernels; the driver's series does not change what it sees of tee.ko.
@@ -28,14 +28,14 @@ $(SUITE)/.kernel-$(1): $(wildcard host/test/kernel/*) $(B)/$(1)/stock/.built mk/
 	@rm -rf $$(@D)/kernel-$(1); mkdir -p $$(@D)/kernel-$(1)
 	@cp host/test/kernel/* $$(@D)/kernel-$(1)/
 	@$(STEP) suite-kernel-$(1) $$(call modules-make,$(1),$$(@D)/kernel-$(1),KBUILD_EXTRA_SYMBOLS=$(B)/src/$(1)-stock/drivers/tee/Module.symvers modules)
-	@for v in $(VARIANTS); do to=$$(@D)/$$$$v/usr/lib/modules/$$$$(cat $(B)/dl/$(1)/version)-arm64; \
+	@for v in $(VARIANTS); do to=$$(@D)/$$$$v/usr/lib/modules/$$$$(cat $(B)/dl/$(1)/version)-$(KERNEL_FLAVOUR); \
 		mkdir -p $$$$to && cp $$(@D)/kernel-$(1)/kernel_client.ko $$$$to/ || exit; done
 	@touch $$@
 endef
 $(foreach b,$(LINUX_BASES),$(eval $(call suite-kernel-rules,$b)))
 
 .PHONY: suite suite-bases test-suite test-full
-suite: boot-files $(addprefix $(SUITE)/,.clients .probes .kernel-linux) $(B)/suite-report
+suite: boot-files $(addprefix $(SUITE)/,.clients .probes .kernel-linux) $(H)/suite-report
 # The same on the further kernels.
 suite-bases: suite bases hostile $(LINUX_FURTHER:%=$(SUITE)/.kernel-%) $(LINUX_FURTHER:linux-%=$(B)/boot/driver-debian-%-hostile.cpio)
 

@@ -65,8 +65,8 @@ check-linux-style: $(B)/src/linux-stock/.stamp $(B)/src/linux-bound/.stamp $(lin
 	@for v in $(VARIANTS); do (cd $(B)/src/linux-$$v && find drivers include -name '*.[ch]' ! -name '*.mod.c' | sort | \
 		xargs perl $(B)/src/linux-stock/scripts/kernel-doc -none -Wall) 2>&1 | sed 's/:[0-9]*:/:/' | sort >$(T)/kernel-doc-$$v; done
 	@! comm -13 $(VARIANTS:%=$(T)/kernel-doc-%) | grep .
-check-optee-style: $(B)/src/optee-stock/.stamp $(B)/src/linux-stock/.stamp $(optee_SERIES)
-	cd $(B)/src/optee-stock && $(CHECKPATCH) --typedefsfile typedefs.checkpatch --no-summary $(optee_SERIES)
+check-optee-style: $(H)/src/optee-stock/.stamp $(B)/src/linux-stock/.stamp $(optee_SERIES)
+	cd $(H)/src/optee-stock && $(CHECKPATCH) --typedefsfile typedefs.checkpatch --no-summary $(optee_SERIES)
 
 # The series, patch by patch. What was checked once is not checked again until something changes.
 CHECK_SERIES := xtask/src/check.rs xtask/src/tool.rs
@@ -75,16 +75,16 @@ $(T)/.linux-series: $(B)/src/linux-bound/.checked $(call kernel-headers,linux) $
 	$(XTASK) series check linux $(B)/src/linux-stock $(T)/linux $(linux_SERIES)
 	@touch $@
 check-optee-series: $(T)/.optee-series
-$(T)/.optee-series: $(B)/src/optee-bound/.checked $(GLUE_LIB) $(GLUE_HEADER) $(CHECK_SERIES) mk/optee.mk
-	$(XTASK) series check optee $(B)/src/optee-stock $(T)/optee $(optee_SERIES)
+$(T)/.optee-series: $(H)/src/optee-bound/.checked $(GLUE_LIB) $(GLUE_HEADER) $(CHECK_SERIES) mk/optee.mk
+	$(XTASK) series check optee $(H)/src/optee-stock $(T)/optee $(optee_SERIES)
 	@touch $@
 check-optee-off: $(T)/.optee-off
-$(T)/.optee-off: $(B)/src/optee-bound/.checked $(CHECK_SERIES) mk/optee.mk
-	$(XTASK) series check optee-off $(B)/src/optee-stock $(T)/optee-off $(optee_SERIES)
+$(T)/.optee-off: $(H)/src/optee-bound/.checked $(CHECK_SERIES) mk/optee.mk
+	$(XTASK) series check optee-off $(H)/src/optee-stock $(T)/optee-off $(optee_SERIES)
 	@touch $@
 
 # A further base's series: what it changes is what the tree's own does, and each of its patches builds.
-check-bases: $(B)/xtask
+check-bases: $(H)/xtask
 	@for base in $(LINUX_FURTHER); do $(XTASK) series compare linux $$base || exit; done
 check-further-series: $(LINUX_FURTHER:%=$(T)/.%-series)
 $(T)/.linux-%-series: $(B)/src/linux-%-bound/.checked $(call kernel-headers,linux-%) $(CHECK_SERIES) mk/linux.mk
@@ -92,11 +92,11 @@ $(T)/.linux-%-series: $(B)/src/linux-%-bound/.checked $(call kernel-headers,linu
 	@touch $@
 
 # What stands in the repository is what comes back from a git tree, to the byte.
-check-series-tool: $(B)/xtask $(BASES:%=$(B)/src/%-stock/.stamp)
+check-series-tool: $(H)/xtask $(BASES:%=$(B)/src/%-stock/.stamp)
 	@rm -rf $(T)/series; mkdir -p $(T)/series
 	@for name in $(BASES); do \
-		$(B)/xtask series checkout $$name $(T)/series/$$name --base $(B)/src/$$name-stock && \
-		$(B)/xtask series save --check $$name $(T)/series/$$name || exit; done
+		$(H)/xtask series checkout $$name $(T)/series/$$name --base $(B)/src/$$name-stock && \
+		$(H)/xtask series save --check $$name $(T)/series/$$name || exit; done
 
 # The crate is among what cargo fetched.
 teec_SERIES := $(sort $(wildcard host/teec/patches/optee-teec-*/*.patch))

@@ -4,13 +4,13 @@
 # Every state of a small system (core/policy/tests/states.rs); every way to break policy
 # and ABI a little: a mutant that no test notices is printed and fails. The other tests do, without the states. Before that, what
 # make test checks too, with its figures, and fuzzing.
-CARGO_MUTANTS := $(B)/tools/bin/cargo-mutants
-CARGO_DENY := $(B)/tools/bin/cargo-deny
+CARGO_MUTANTS := $(H)/tools/bin/cargo-mutants
+CARGO_DENY := $(H)/tools/bin/cargo-deny
 $(CARGO_MUTANTS): TOOL := cargo-mutants --version 27.1.0
 # Built without optimizations, which would take longer than the two seconds that it runs for.
 $(CARGO_DENY): TOOL := cargo-deny --version 0.20.2 --debug
 $(CARGO_MUTANTS) $(CARGO_DENY): mk/verify.mk
-	@CARGO_PROFILE_DEV_DEBUG=0 $(STEP) $(@F) cargo install --locked --quiet --root $(B)/tools --target-dir $(B)/target-$(@F) $(TOOL)
+	@CARGO_PROFILE_DEV_DEBUG=0 $(STEP) $(@F) cargo install --locked --quiet --root $(H)/tools --target-dir $(B)/target-$(@F) $(TOOL)
 	@rm -rf $(B)/target-$(@F); touch $@
 
 # A copy, to be changed in place: the sources are read-only here.

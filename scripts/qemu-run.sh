@@ -13,6 +13,7 @@ Builds what is missing, boots the system in QEMU and runs CMD in it as root: CMD
 status too. Without CMD: the demonstration, once on the stock system and once on ours; the exit status is 0 only if every
 row came out as expected.
 
+  --arch arm64|arm    for which processor all of it is built: AArch64 (the default) or AArch32
   --stock             boot the unpatched OP-TEE and the unpatched Linux driver, everything else equal
   --core stock|bound  choose only the OP-TEE, or
   --driver stock|bound  only the Linux driver
@@ -76,14 +77,15 @@ based() { # based TREE=VERSION
 	esac
 }
 
-options=() core=bound driver=bound kernel='' only='' command='' shell='' gdb='' timeout='' secure_log=''
+options=() arch=arm64 core=bound driver=bound kernel='' only='' command='' shell='' gdb='' timeout='' secure_log=''
 while [ $# -gt 0 ]; do
 	case $1 in
-	--base | --core | --driver | --kernel | --overlay | --smp | --secure-log | --timeout | --optee-os | --tfa | --linux)
+	--arch | --base | --core | --driver | --kernel | --overlay | --smp | --secure-log | --timeout | --optee-os | --tfa | --linux)
 		[ $# -ge 2 ] || bad "$1 needs a value"
 		;;
 	esac
 	case $1 in
+	--arch) known "$1" "$2" 'arm64 arm'; arch=$2; shift ;;
 	--stock) core=stock driver=stock only=1 ;;
 	--core) known "$1" "$2" "$(cores)"; core=$2 only=1; shift ;;
 	--driver) variant "$1" "$2"; driver=$2 only=1; shift ;;
@@ -108,6 +110,14 @@ done
 [ -z "$command" ] || [ $# -gt 0 ] || bad "-- needs a command"
 [ -z "$command" ] || [ -z "$shell" ] || bad "--shell or a command, not both"
 if [ -n "$shell" ] && ! [ -t 0 ]; then bad "--shell needs a terminal"; fi
+options=(--arch "$arch" "${options[@]}")
+boot=/build/boot
+if [ "$arch" = arm ]; then
+	boot=/build/arm/boot
+	for name in "$core" "${kernel:-debian}"; do
+		[[ " $(only_arm64) " != *" $name "* ]] || bad "--arch arm: $name is AArch64's alone"
+	done
+fi
 if [ "$core" = ffa ]; then
 	kernel=${kernel:-small}
 	[ "$kernel" != debian ] || bad "--core ffa: Debian's kernel does not know FF-A, take another --kernel"
@@ -122,13 +132,13 @@ for v in OPTEE_OS_SRC TFA_SRC LINUX_SRC; do
 	if [ -n "${!v:-}" ]; then printf -v "$v" %s "$(folder "$v" "${!v}")"; fi
 done
 
-goals=(all "/build/boot/flash-$core.bin")
+goals=("CB_ARCH=$arch" all "$boot/flash-$core.bin")
 if [ "$kernel" != debian ]; then
-	goals+=("/build/boot/Image-$kernel")
-	[ "${kernel#debian-}" = "$kernel" ] || goals+=("/build/boot/modules-$kernel.cpio")
+	goals+=("$boot/Image-$kernel")
+	[ "${kernel#debian-}" = "$kernel" ] || goals+=("$boot/modules-$kernel.cpio")
 	drivers=(stock bound)
 	[ -z "$only$command$shell" ] || drivers=("$driver")
-	for v in "${drivers[@]}"; do goals+=("/build/boot/driver-$kernel-$v.cpio"); done
+	for v in "${drivers[@]}"; do goals+=("$boot/driver-$kernel-$v.cpio"); done
 fi
 "$TOP/scripts/build" -s "${goals[@]}" >&2 || exit 125
 

@@ -6,6 +6,7 @@ mod qemu;
 
 pub(crate) use qemu::tas_for;
 
+use crate::arch::Arch;
 use crate::bases::build;
 use crate::interrupt::{self, INTERRUPTED, Interrupted};
 use crate::tool::{folder_name, removed};
@@ -35,6 +36,9 @@ const FAILED: u8 = 125;
 #[derive(Args)]
 #[command(args_override_self = true)]
 pub(crate) struct Boot {
+    /// Which processor
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) arch: Arch,
     /// Which OP-TEE
     #[arg(long, value_name = "NAME", default_value = "bound")]
     pub(crate) core: String,
@@ -286,6 +290,8 @@ enum End {
     ByItself(ExitStatus),
     /// We ended it, because the secure world was lost.
     Lost,
+    /// We ended it, because its job was done.
+    Finished,
     TimedOut,
 }
 
@@ -323,9 +329,24 @@ impl Machine<'_> {
                     thread::sleep(Duration::from_secs(2));
                     return Ok(End::Lost);
                 }
+                // This one has no power to switch off: its OP-TEE waits for ever where Linux asks for that.
+                if options.arch == Arch::Arm && self.finished()? {
+                    return Ok(End::Finished);
+                }
             }
             thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// The guest has said how it ended. What it said before has come.
+    fn finished(&self) -> Result<bool> {
+        let status = fs::read_to_string(self.run.join("status"))?;
+        let ends = |line: &str| {
+            ["exit: ", "error: "]
+                .iter()
+                .any(|end| line.starts_with(end))
+        };
+        Ok(status.lines().any(ends))
     }
 
     /// Any other reboot still ends the run.
@@ -415,7 +436,7 @@ fn judge(options: &Boot, run: &Path, end: End, was_reset: bool) -> Result<(u8, S
             bail!("{}", text("qemu.log")?.trim_end());
         }
         End::ByItself(status) => status.to_string(),
-        End::Lost => "stopped".into(),
+        End::Lost | End::Finished => "stopped".into(),
     };
     if let Some(error) = said("error: ").next_back() {
         return failed(format!("qemu-run: {error}\n"));

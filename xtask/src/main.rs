@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What this repository does with itself.
 
+mod arch;
 mod bases;
 mod check;
 mod git;
@@ -13,6 +14,7 @@ mod series;
 mod tas;
 mod tool;
 
+use arch::Arch;
 use clap::{Parser, Subcommand};
 use interrupt::{INTERRUPTED, Interrupted};
 use series::Series;
@@ -41,6 +43,9 @@ enum Topic {
     ///
     /// Needs TA_DEV_KIT_DIR and CARGO_TARGET_DIR.
     Tas {
+        /// For which systems
+        #[arg(long, value_enum, default_value_t)]
+        arch: Arch,
         /// A folder
         out: PathBuf,
         /// Which
@@ -156,7 +161,12 @@ fn run(topic: &Topic) -> anyhow::Result<u8> {
     }
     match topic {
         Topic::Variables => print!("{}", bases::variables()?),
-        Topic::Tas { out, tas, clients } => tas::build(out, tas, clients.as_deref())?,
+        Topic::Tas {
+            arch,
+            out,
+            tas,
+            clients,
+        } => tas::build(*arch, out, tas, clients.as_deref())?,
         Topic::Uuid { name } => println!("{}", tas::uuid(name)?.text),
         Topic::Boot(options) => return machine::boot(options),
         Topic::Suite(options) => return runs::suite(options),

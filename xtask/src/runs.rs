@@ -2,6 +2,7 @@
 //! What is played on systems: the regression suite, upstream's own, the demonstration, the bench. Each run is kept in a folder, and
 //! a program of host/evidence judges.
 
+use crate::arch::Arch;
 use crate::bases::{build, top};
 use crate::interrupt;
 use crate::machine::tas_for;
@@ -48,13 +49,14 @@ impl System {
     }
 
     /// `xtask boot` on it, as a step or not.
-    fn boot(&self, step: Option<&str>, name: &str) -> Command {
+    fn boot(&self, arch: Arch, step: bool, name: &str) -> Command {
+        let name = &arch.named(name);
         let mut command = Command::new(xtask());
-        if let Some(step) = step {
+        if step {
             command = Command::new(top().join("scripts/step"));
-            command.arg(step).arg(xtask());
+            command.arg(name).arg(xtask());
         }
-        command.arg("boot");
+        command.args(["boot", "--arch", arch.name()]);
         command.args([
             "--core",
             &self.core,
@@ -137,6 +139,9 @@ fn code(status: ExitStatus) -> u8 {
 /// The regression suite
 #[derive(Args)]
 pub(crate) struct Suite {
+    /// On which processor
+    #[arg(long, value_enum, default_value_t)]
+    arch: Arch,
     /// Seconds for one boot
     #[arg(long, value_name = "S", default_value_t = 900)]
     timeout: u64,
@@ -151,9 +156,9 @@ pub(crate) struct Suite {
 
 /// On a fresh boot for each system; the table of all results.
 pub(crate) fn suite(suite: &Suite) -> Result<u8> {
-    let mut folders = Vec::new();
+    let (mut folders, made) = (Vec::new(), suite.arch.build());
     for system in &suite.systems {
-        let folder = emptied(build().join("suite/runs").join(&system.name))?;
+        let folder = emptied(made.join("suite/runs").join(&system.name))?;
         let (mut expect, mut options) = (system.stack(), Vec::new());
         let mut limit = suite.timeout;
         if system.name == "swapped" {
@@ -166,19 +171,19 @@ pub(crate) fn suite(suite: &Suite) -> Result<u8> {
             // That kernel takes its time.
             limit *= 3;
         }
-        if let Some(sessions) = quota(&system.core)? {
+        if let Some(sessions) = quota(&made, &system.core)? {
             options.extend(["--max-sessions".to_owned(), sessions]);
         }
         let name = format!("suite-{}", system.name);
         let log = folder.join("secure-world.log");
-        let mut boot = system.boot(Some(&name), &name);
+        let mut boot = system.boot(suite.arch, true, &name);
         boot.arg("--to")
             .arg(&folder)
             .arg("--secure-log")
             .arg(log)
             .args(["--smp", "4"]);
         boot.args(["--timeout", &limit.to_string(), "--overlay"])
-            .arg(build().join("suite").join(tas_for(&system.core)));
+            .arg(made.join("suite").join(tas_for(&system.core)));
         boot.args(["--", "binding-test", "--format", "json", "--expect", expect]);
         // How it ended is an answer, which the report judges.
         played(boot.args(&options).args(&suite.cases), &folder)?;
@@ -187,14 +192,14 @@ pub(crate) fn suite(suite: &Suite) -> Result<u8> {
     let mut report = Command::new(build().join("suite-report"));
     report
         .arg("--junit")
-        .arg(build().join("suite/junit.xml"))
+        .arg(made.join("suite/junit.xml"))
         .args(folders);
     judged_by("suite-report", &mut report)
 }
 
 /// How many sessions a client may have on that core, if there is a limit.
-fn quota(core: &str) -> Result<Option<String>> {
-    let path = build().join("optee").join(core).join("conf.mk");
+fn quota(made: &Path, core: &str) -> Result<Option<String>> {
+    let path = made.join("optee").join(core).join("conf.mk");
     let made =
         fs::read_to_string(&path).with_context(|| format!("no core {core}: {}", path.display()))?;
     let mut limits = made
@@ -225,7 +230,7 @@ const XTEST: &str =
 
 impl Xtest {
     fn boot(&self, system: &System, folder: &Path) -> Result<Child> {
-        let mut boot = system.boot(None, &format!("xtest-{}", system.name));
+        let mut boot = system.boot(Arch::Arm64, false, &format!("xtest-{}", system.name));
         boot.arg("--to")
             .arg(folder)
             .arg("--overlay")
@@ -314,6 +319,9 @@ fn progress(folders: &[PathBuf]) -> String {
 /// The demonstration, on the stock and on the bound system, side by side
 #[derive(Args)]
 pub(crate) struct Demo {
+    /// On which processor
+    #[arg(long, value_enum, default_value_t)]
+    arch: Arch,
     /// On the two mixes of a stock and a bound half instead
     #[arg(long, conflicts_with = "only")]
     mixes: bool,
@@ -387,7 +395,7 @@ pub(crate) fn demo(demo: &Demo) -> Result<u8> {
         let stack = system.stack();
         let name = system.demonstration();
         let folder = kept.path().join(&name);
-        let mut boot = system.boot(Some(&name), &name);
+        let mut boot = system.boot(demo.arch, true, &name);
         boot.args(&demo.boot).arg("--to").arg(&folder).args([
             "--",
             "sh",
@@ -508,7 +516,7 @@ impl Bench {
         let counts = to.join(format!("{core}.counts"));
         let plugin = format!("{},out={}", plugin.display(), counts.display());
         let system = System::of(core, stack, "debian");
-        let mut boot = system.boot(Some(step), &format!("bench-{core}"));
+        let mut boot = system.boot(Arch::Arm64, true, step);
         boot.args(["--ta", stack, "--icount", "--plugin", &plugin]);
         boot.arg("--overlay")
             .arg(bench.join(stack))

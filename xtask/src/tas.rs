@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! TAs, built and signed in two flavours: "bound" as written, "stock" without the flag that a stock core refuses.
 
+use crate::arch::Arch;
 use crate::bases::top;
 use crate::tool::{emptied, run};
 use anyhow::{Context, Result};
@@ -13,7 +14,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-const TARGET: &str = "aarch64-unknown-linux-gnu";
 /// Where tee-supplicant looks for TAs.
 const INSTALLED: &str = "usr/lib/optee_armtz";
 
@@ -47,8 +47,8 @@ pub(crate) fn uuid(name: &str) -> Result<TaUuid> {
 }
 
 /// Builds them: OUT/bound and OUT/stock are to be copied over a guest's root, OUT/elf has what a debugger wants.
-pub(crate) fn build(out: &Path, tas: &[Ta], clients: Option<&Path>) -> Result<()> {
-    let kit = Kit::from_environment()?;
+pub(crate) fn build(arch: Arch, out: &Path, tas: &[Ta], clients: Option<&Path>) -> Result<()> {
+    let kit = Kit::from_environment(arch)?;
     kit.notice()?;
     for variant in ["bound", "stock"] {
         emptied(out.join(variant).join(INSTALLED))?;
@@ -73,25 +73,38 @@ pub(crate) fn build(out: &Path, tas: &[Ta], clients: Option<&Path>) -> Result<()
 
 /// The TA dev kit and cargo's folder.
 struct Kit {
+    arch: Arch,
     kit: PathBuf,
     target: PathBuf,
 }
 
 impl Kit {
-    fn from_environment() -> Result<Self> {
+    fn from_environment(arch: Arch) -> Result<Self> {
         let folder = |name| {
             let folder = env::var_os(name).with_context(|| format!("{name} is not set"));
             Ok::<_, anyhow::Error>(PathBuf::from(folder?))
         };
         Ok(Self {
+            arch,
             kit: folder("TA_DEV_KIT_DIR")?,
             target: folder("CARGO_TARGET_DIR")?,
         })
     }
 
+    fn rust_target(&self) -> &'static str {
+        match self.arch {
+            Arch::Arm64 => "aarch64-unknown-linux-gnu",
+            Arch::Arm => "armv7-unknown-linux-gnueabihf",
+        }
+    }
+
+    fn made(&self) -> PathBuf {
+        self.target.join(self.rust_target())
+    }
+
     /// The crate that links the kit's libraries does not notice new ones.
     fn notice(&self) -> Result<()> {
-        let known = self.target.join(".ta-dev-kit");
+        let known = self.made().join(".ta-dev-kit");
         let time = |path: &Path| fs::metadata(path).and_then(|file| file.modified());
         let mut newest = SystemTime::UNIX_EPOCH;
         for library in fs::read_dir(self.kit.join("lib")).context("the TA dev kit")? {
@@ -101,14 +114,15 @@ impl Kit {
             return Ok(());
         }
         run(self.cargo("clean").args(["-p", "optee-utee-sys"]))?;
-        fs::create_dir_all(&self.target)?;
+        fs::create_dir_all(self.made())?;
         Ok(fs::write(known, "")?)
     }
 
     fn cargo(&self, command: &str) -> Command {
         let mut cargo = Command::new("cargo");
         cargo
-            .args([command, "--locked", "--release", "--target", TARGET])
+            .args([command, "--locked", "--release"])
+            .args(["--target", self.rust_target()])
             .current_dir(top());
         cargo
     }
@@ -141,6 +155,12 @@ impl Kit {
         flavour: Option<&Flavour>,
     ) -> Result<PathBuf> {
         let mut cargo = self.cargo("build");
+        // The root has a compiled `core` of one architecture alone.
+        if self.arch == Arch::Arm {
+            cargo
+                .args(["-Z", "build-std=core,alloc,panic_abort"])
+                .env("RUSTC_BOOTSTRAP", "1");
+        }
         cargo
             .arg(format!("--package=client-binding-ta-{name}"))
             .env("TA_UNBOUND", unbound(variant));
@@ -151,14 +171,14 @@ impl Kit {
         }
         run(&mut cargo)?;
         let elf = out.join("elf").join(format!("{as_what}-{variant}"));
-        let made = self.target.join(TARGET).join("release");
+        let made = self.made().join("release");
         fs::copy(made.join(format!("{name}-ta")), &elf)?;
         Ok(elf)
     }
 
     fn sign(&self, elf: &Path, uuid: TaUuid, root: &Path) -> Result<()> {
         let stripped = tempfile::NamedTempFile::new()?;
-        let mut objcopy = Command::new("aarch64-linux-gnu-objcopy");
+        let mut objcopy = Command::new(format!("{}objcopy", self.arch.cross()));
         run(objcopy.arg("--strip-unneeded").args([elf, stripped.path()]))?;
         let ta = root.join(INSTALLED).join(format!("{}.ta", uuid.text));
         let mut sign = Command::new(self.kit.join("scripts/sign_encrypt.py"));
@@ -178,7 +198,7 @@ impl Kit {
             let mut make = Command::new("make");
             make.arg("-C")
                 .arg(top().join("ta").join(name))
-                .arg("CROSS_COMPILE=aarch64-linux-gnu-")
+                .arg(format!("CROSS_COMPILE={}", self.arch.cross()))
                 .arg(format!("O={}", made.display()))
                 .arg(format!("TA_UNBOUND={}", unbound(variant)));
             if let Some(clients) = clients {

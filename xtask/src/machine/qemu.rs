@@ -2,7 +2,7 @@
 //! QEMU: what it boots, and how it is told so.
 
 use super::Boot;
-use crate::bases::build;
+use crate::arch::Arch;
 use anyhow::{Context, Result, bail, ensure};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use std::env;
@@ -12,10 +12,37 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-const PROGRAM: &str = "qemu-system-aarch64";
-/// Where TF-A expects Linux, as it is built (mk/tfa.mk), and the initramfs.
-const KERNEL: u64 = 0x6000_0000;
-const INITRD: u64 = 0x7000_0000;
+/// What is not the same for both architectures.
+struct Kind {
+    program: &'static str,
+    machine: &'static str,
+    processor: &'static str,
+    /// Where TF-A expects Linux, as it is built (mk/tfa.mk).
+    kernel: u64,
+    initrd: u64,
+}
+
+impl Kind {
+    fn of(arch: Arch) -> &'static Self {
+        match arch {
+            Arch::Arm64 => &Self {
+                program: "qemu-system-aarch64",
+                machine: "virt,secure=on,gic-version=3,acpi=off,mte=off",
+                processor: "max,sve=off,pauth-impdef=on",
+                kernel: 0x6000_0000,
+                initrd: 0x7000_0000,
+            },
+            // A kernel without LPAE reaches 4 GiB, and of the memory 768 MiB without further ado.
+            Arch::Arm => &Self {
+                program: "qemu-system-arm",
+                machine: "virt,secure=on,highmem=off,acpi=off",
+                processor: "cortex-a15",
+                kernel: 0x4200_0000,
+                initrd: 0x5000_0000,
+            },
+        }
+    }
+}
 
 /// Ready to start.
 pub(super) struct Qemu<'a> {
@@ -39,19 +66,15 @@ impl<'a> Qemu<'a> {
             "debian" => String::new(),
             other => format!("-{other}"),
         };
-        let boot = build().join("boot");
+        let kind = Kind::of(options.arch);
+        let boot = options.arch.build().join("boot");
         let initrd = run.join("initrd.cpio");
         concatenate(&parts(options, run, &boot, &kernel)?, &initrd)?;
 
         let (mut command, line) = hardware(options);
         let tree = run.join("virt.dtb");
-        device_tree(
-            &mut hardware(options).0,
-            run,
-            &tree,
-            &line,
-            fs::metadata(&initrd)?.len(),
-        )?;
+        let length = fs::metadata(&initrd)?.len();
+        device_tree(options, run, &tree, &line, length)?;
         command.arg("-dtb").arg(&tree);
         let (boot, run_file) = (
             |name: &str| boot.join(name).display().to_string(),
@@ -67,11 +90,11 @@ impl<'a> Qemu<'a> {
             ),
             (
                 "-device",
-                format!("loader,file={image},addr={KERNEL:#x},force-raw=on"),
+                format!("loader,file={image},addr={:#x},force-raw=on", kind.kernel),
             ),
             (
                 "-device",
-                format!("loader,file={initrd},addr={INITRD:#x},force-raw=on"),
+                format!("loader,file={initrd},addr={:#x},force-raw=on", kind.initrd),
             ),
             ("-serial", format!("file:{}", run_file("normal-world.log"))),
             ("-serial", format!("file:{}", run_file("secure-world.log"))),
@@ -119,7 +142,10 @@ impl<'a> Qemu<'a> {
                 .args(["-chardev", "stdio,id=console,signal=off"]);
             self.command
                 .args(["-device", "virtconsole,chardev=console"]);
-            let child = self.command.spawn().context(PROGRAM)?;
+            let child = self
+                .command
+                .spawn()
+                .context(Kind::of(self.options.arch).program)?;
             return Ok(Running { child, pipes: None });
         }
         self.command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -145,7 +171,10 @@ impl<'a> Qemu<'a> {
                 self.command.arg(option).arg(value);
             }
         }
-        let child = self.command.spawn().context(PROGRAM)?;
+        let child = self
+            .command
+            .spawn()
+            .context(Kind::of(self.options.arch).program)?;
         // Only QEMU still holds the other ends, which close with it.
         Ok(Running {
             child,
@@ -155,11 +184,17 @@ impl<'a> Qemu<'a> {
 
     pub(super) fn for_debuggers(&self) -> String {
         let Boot {
+            arch,
             core,
             driver,
             kernel,
             ..
         } = self.options;
+        let build = if *arch == Arch::Arm {
+            "build/arm"
+        } else {
+            "build"
+        };
         // Where mk/linux.mk and mk/kernel.mk have them.
         let modules = match kernel.strip_prefix("debian") {
             Some(version) => format!("linux{version}/{driver}"),
@@ -175,9 +210,9 @@ impl<'a> Qemu<'a> {
             "QEMU waits for a debugger on port 1234. In gdb-multiarch, started in {top}, with addresses not randomised:\n    \
                 target remote :1234\n    \
                 set substitute-path /build {top}/build\n    \
-                add-symbol-file build/optee/{core}/core/tee.elf           secure world\n    \
-                add-symbol-file build/{modules}/tee.ko ADDRESS          normal world; each ADDRESS is in\n    \
-                add-symbol-file build/{modules}/optee.ko ADDRESS        {}\n",
+                add-symbol-file {build}/optee/{core}/core/tee.elf           secure world\n    \
+                add-symbol-file {build}/{modules}/tee.ko ADDRESS          normal world; each ADDRESS is in\n    \
+                add-symbol-file {build}/{modules}/optee.ko ADDRESS        {}\n",
             log.display()
         )
     }
@@ -185,10 +220,11 @@ impl<'a> Qemu<'a> {
 
 /// The machine, and the command line of its kernel.
 fn hardware(options: &Boot) -> (Command, String) {
-    let mut machine = "virt,secure=on,gic-version=3,acpi=off,mte=off".to_owned();
+    let kind = Kind::of(options.arch);
+    let mut machine = kind.machine.to_owned();
     let mut line = "console=ttyAMA0 panic=-1 rdinit=/init".to_owned();
     let mut smp = options.smp;
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(kind.program);
     // The machine's seeds randomise both worlds' addresses, which neither counting nor a debugger wants.
     if options.icount || options.gdb {
         machine += ",dtb-randomness=off";
@@ -211,7 +247,7 @@ fn hardware(options: &Boot) -> (Command, String) {
         "-m",
         "1057",
     ]);
-    command.args(["-machine", &machine, "-cpu", "max,sve=off,pauth-impdef=on"]);
+    command.args(["-machine", &machine, "-cpu", kind.processor]);
     command.args(["-smp", &smp.to_string()]);
     (command, line)
 }
@@ -292,12 +328,13 @@ fn concatenate(parts: &[PathBuf], to: &Path) -> Result<()> {
 
 /// Without a boot loader: TF-A enters Linux directly, with the machine's own device tree and what belongs in /chosen.
 fn device_tree(
-    qemu: &mut Command,
+    options: &Boot,
     run: &Path,
     tree: &Path,
     command_line: &str,
-    initrd: u64,
+    length: u64,
 ) -> Result<()> {
+    let (mut qemu, initrd) = (hardware(options).0, Kind::of(options.arch).initrd);
     let log = run.join("qemu.log");
     let said = File::create(&log)?;
     qemu.arg("-machine")
@@ -305,13 +342,13 @@ fn device_tree(
     qemu.stdin(Stdio::null())
         .stdout(said.try_clone()?)
         .stderr(said);
-    if !qemu.status().context(PROGRAM)?.success() {
+    if !qemu.status().context("QEMU")?.success() {
         bail!("{}", fs::read_to_string(log)?.trim_end());
     }
     for (kind, name, value) in [
         ("s", "bootargs", command_line.to_owned()),
-        ("x", "linux,initrd-start", format!("{INITRD:x}")),
-        ("x", "linux,initrd-end", format!("{:x}", INITRD + initrd)),
+        ("x", "linux,initrd-start", format!("{initrd:x}")),
+        ("x", "linux,initrd-end", format!("{:x}", initrd + length)),
     ] {
         let mut put = Command::new("fdtput");
         put.args(["-t", kind])
