@@ -72,17 +72,19 @@ $(H)/%/libclient_binding_glue.a: $(H)/%/client_binding_glue.h $(H)/%-sysroot/.bu
 		$(call glue-tools,$*)ar rcsD $@.new glue.o
 	@mv $@.new $@
 
-# What must hold for the Rust library, the C files beside it and the core that all is linked into; LINKED=--table says how much
-# stack each function takes.
+# What must hold for the Rust library, the C files beside it and the core that all is linked into, if that is an AArch64 one;
+# LINKED=--table says how much stack each function takes.
 linked = cargo run --locked --quiet -p client-binding-evidence --bin linked -- $(LINKED) \
-	$(H)/$(1)/libclient_binding_glue.a $(H)/$(1)/client_binding_glue.h $(B)/optee/$(2)/core/tee.elf $(B)/optee/$(2)/core/client_binding/*.o \
+	$(H)/$(1)/libclient_binding_glue.a $(H)/$(1)/client_binding_glue.h $(if $(2),$(B)/optee/$(2)/core/tee.elf $(B)/optee/$(2)/core/client_binding/*.o) \
 	--series $(optee_SERIES)
 # Whoever builds it again gets the same octets.
 GLUE_FILES := libclient_binding_glue.a client_binding_glue.h
-.PHONY: check-glue check-glue-bti check-glue-again check-glue-bti-again
-check-glue-again check-glue-bti-again: check-%-again: $(addprefix $(H)/%/,$(GLUE_FILES)) $(addprefix $(H)/%-again/,$(GLUE_FILES))
+.PHONY: $(foreach g,$(GLUES),check-$g check-$g-again)
+$(GLUES:%=check-%-again): check-%-again: $(addprefix $(H)/%/,$(GLUE_FILES)) $(addprefix $(H)/%-again/,$(GLUE_FILES))
 	@for f in $(GLUE_FILES); do cmp $(H)/$*/$$f $(H)/$*-again/$$f || exit; done
 check-glue: $(GLUE_LIB) $(GLUE_HEADER) $(B)/optee/bound/.built $(B)/optee/stock/.built
 	@$(call linked,glue,bound) --stock $(B)/optee/stock/core/tee.elf
 check-glue-bti: $(H)/glue-bti/libclient_binding_glue.a $(H)/glue-bti/client_binding_glue.h $(B)/optee/bti/.built
 	@$(call linked,glue-bti,bti)
+check-glue-arm check-glue-riscv64: check-%: $(addprefix $(H)/%/,$(GLUE_FILES))
+	@$(call linked,$*)

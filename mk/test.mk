@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # make test: each check is a goal check-NAME; scripts/run-checks runs them all and counts.
 
-CHECKS := build format clippy clippy-clients clippy-tas clippy-glue docs host-tests coverage unsafe shell reuse glue glue-again \
+CHECKS := build format clippy clippy-clients clippy-tas clippy-glue docs host-tests coverage unsafe shell reuse glue glue-again glue-arm glue-riscv64 \
 	series-tool linux-style linux-series bases optee-style optee-series optee-off mutants teec-series deny clients rng demo mixes bases-demo suite \
 	quota reset xtest bench
 T := $(B)/test

@@ -3,6 +3,7 @@
 //! linked into.
 
 mod a64;
+mod float;
 mod image;
 
 use anyhow::{Context, Result, ensure};
@@ -10,7 +11,7 @@ use clap::Parser;
 use comfy_table::{Table, presets::NOTHING};
 use image::{Image, Key, code_symbols};
 use object::read::archive::ArchiveFile;
-use object::{Object, ObjectSection, ObjectSymbol, SymbolKind, SymbolSection};
+use object::{Architecture, Object, ObjectSection, ObjectSymbol, SymbolKind, SymbolSection};
 use rustc_demangle::demangle;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -19,7 +20,8 @@ use std::path::{Path, PathBuf};
 /// Checks client binding's part of a linked OP-TEE core
 ///
 /// Each finding is a line. A finding may be about the Rust library (its symbols, its sections), or about what the linker made
-/// of it and of the C files: who panics, who calls through a register, how much stack a call takes.
+/// of it and of the C files: who panics, who calls through a register, how much stack a call takes. The latter is known of AArch64
+/// alone.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
@@ -27,10 +29,10 @@ struct Args {
     archive: PathBuf,
     /// Its generated header
     header: PathBuf,
-    /// The core that all is linked into, with its symbols
-    core: PathBuf,
+    /// The core that all is linked into, with its symbols; without it, only the library is looked at
+    #[arg(requires = "objects")]
+    core: Option<PathBuf>,
     /// The object files of core/client_binding
-    #[arg(required = true)]
     objects: Vec<PathBuf>,
     /// The series that the C files come from
     #[arg(long, num_args = 1.., required = true)]
@@ -54,6 +56,13 @@ const FROM_CORE: [&str; 6] = [
 ];
 /// Those of them that a function of the library may come to. They take no stack to speak of and come back.
 const MEMORY: [&str; 5] = ["memcpy", "memset", "memmove", "memcmp", "bcmp"];
+/// What the series has for it on AArch32, with a 4 or 8 behind for the aligned ones.
+const HELPERS: [&str; 4] = [
+    "__aeabi_memcpy",
+    "__aeabi_memmove",
+    "__aeabi_memset",
+    "__aeabi_memclr",
+];
 const OF_THE_API: &str = "client_binding_";
 const OF_THE_HEADER: &str = "client_binding_header_";
 
@@ -96,25 +105,32 @@ impl Findings {
 fn main() -> Result<()> {
     let args = Args::parse();
     let mut findings = Findings::default();
-    let core = Image::read(&args.core)?;
     let rust = library(&args, &mut findings)?;
-    let mut c = BTreeSet::new();
-    for object in &args.objects {
-        let octets = fs::read(object).with_context(|| object.display().to_string())?;
-        c.extend(functions(&octets)?);
-    }
-    let ours = Ours::new(&core, rust, c);
-    vectors(&core, &mut findings)?;
-    ours.pointers(&mut findings);
-    ours.calls(&mut findings);
-    let text = ours.hot_path(args.stock.as_deref(), &mut findings)?;
-    if args.table {
-        ours.table(&text)?;
+    if let Some(core) = &args.core {
+        linked(&args, &Image::read(core)?, rust, &mut findings)?;
     }
     for finding in &findings.0 {
         println!("{finding}");
     }
     ensure!(findings.0.is_empty(), "{} findings", findings.0.len());
+    Ok(())
+}
+
+/// What the linker made of the library and of C.
+fn linked(args: &Args, core: &Image, rust: BTreeSet<Key>, findings: &mut Findings) -> Result<()> {
+    let mut c = BTreeSet::new();
+    for object in &args.objects {
+        let octets = fs::read(object).with_context(|| object.display().to_string())?;
+        c.extend(functions(&octets)?);
+    }
+    let ours = Ours::new(core, rust, c);
+    vectors(core, findings)?;
+    ours.pointers(findings);
+    ours.calls(findings);
+    let text = ours.hot_path(args.stock.as_deref(), findings)?;
+    if args.table {
+        ours.table(&text)?;
+    }
     Ok(())
 }
 
@@ -130,7 +146,7 @@ fn library(args: &Args, findings: &mut Findings) -> Result<BTreeSet<Key>> {
         all.extend(functions(data)?);
         for symbol in file.symbols() {
             let name = symbol.name()?;
-            if symbol.is_undefined() && !name.is_empty() && !FROM_CORE.contains(&name) {
+            if symbol.is_undefined() && !name.is_empty() && !is_of_core(name, file.architecture()) {
                 findings.none("the library needs", [name]);
             }
             if ["panicking", "rust_begin_unwind", "panic_fmt", PANIC]
@@ -151,6 +167,10 @@ fn library(args: &Args, findings: &mut Findings) -> Result<BTreeSet<Key>> {
                 }
             }
         }
+        findings.none(
+            "a floating-point or vector register in the library",
+            float::users(&file)?,
+        );
         let unwinding = [".data", ".got", ".init_array", ".ctors", ".eh_frame"];
         let sections = file.sections().filter(|section| section.size() > 0);
         let names = sections.filter_map(|section| Some(section.name().ok()?.to_string()));
@@ -178,6 +198,12 @@ fn library(args: &Args, findings: &mut Findings) -> Result<BTreeSet<Key>> {
     }
     findings.none("no patch of the series calls", unused);
     Ok(all)
+}
+
+/// Whether the library may leave it to a core of that architecture.
+fn is_of_core(name: &str, architecture: Architecture) -> bool {
+    FROM_CORE.contains(&name)
+        || architecture == Architecture::Arm && HELPERS.contains(&name.trim_end_matches(['4', '8']))
 }
 
 /// The functions that an object file defines.
