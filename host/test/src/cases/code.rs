@@ -346,7 +346,15 @@ fn traced_sharer() -> Result<()> {
 
 /// What `p_type` may be.
 const PT_INTERP: u32 = 3;
-const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
+/// What unwinding takes: PT_ARM_EXIDX and PT_GNU_EH_FRAME.
+const UNWINDING: u32 = if cfg!(target_arch = "arm") {
+    0x7000_0001
+} else {
+    0x6474_e550
+};
+
+/// ELF's addresses and offsets are as wide as this program's own.
+const WORD: usize = size_of::<usize>();
 
 /// A number in an ELF file.
 fn number(octets: &[u8], at: usize, size: usize) -> Result<usize> {
@@ -356,8 +364,9 @@ fn number(octets: &[u8], at: usize, size: usize) -> Result<usize> {
 
 /// Where the entries of its segments are, and of which kind.
 fn segments(octets: &[u8]) -> Result<impl Iterator<Item = (usize, u32)>> {
-    let table = number(octets, 32, 8)?;
-    let (size, count) = (number(octets, 54, 2)?, number(octets, 56, 2)?);
+    let table = number(octets, 24 + WORD, WORD)?;
+    let after = 24 + 3 * WORD;
+    let (size, count) = (number(octets, after + 6, 2)?, number(octets, after + 8, 2)?);
     let entry = |i| -> Result<_> {
         let at = table + i * size;
         Ok((at, u32::try_from(number(octets, at, 4)?)?))
@@ -372,13 +381,14 @@ pub(super) fn interpreted(program: &Program, by: &Path) -> Result<()> {
     let mut octets = fs::read(&program.0)?;
     let name = format!("{}\0", by.display());
     // Who panics here ends, and needs no table for that.
-    let spare = segments(&octets)?.find(|&(_, kind)| kind == PT_GNU_EH_FRAME);
+    let spare = segments(&octets)?.find(|&(_, kind)| kind == UNWINDING);
     let (spare, _) = spare.context("no segment to spare")?;
-    let (offset, size) = (octets.len() as u64, name.len() as u64);
+    let (offset, size) = (octets.len(), name.len());
     octets.extend(name.as_bytes());
-    octets[spare..spare + 4].copy_from_slice(&PT_INTERP.to_le_bytes());
-    octets[spare + 8..spare + 16].copy_from_slice(&offset.to_le_bytes());
-    octets[spare + 32..spare + 40].copy_from_slice(&size.to_le_bytes());
+    let mut put = |at, word: &[u8]| octets[spare + at..][..word.len()].copy_from_slice(word);
+    put(0, &PT_INTERP.to_le_bytes());
+    put(WORD, &offset.to_le_bytes());
+    put(4 * WORD, &size.to_le_bytes());
     fs::write(&program.0, octets)?;
     OWNER.act()
 }
