@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Everything happens in the build root: see scripts/in-root for the root and mk/main.mk for the rules.
 
-.PHONY: all test test-suite test-xtest test-full mutants-system verify fuzz fuzz-corpus configs bench bench-update release clean help
-all test test-suite test-xtest test-full mutants-system verify configs bench release:
+.PHONY: all test test-suite test-xtest test-full test-full-arm mutants-system verify fuzz fuzz-corpus configs bench bench-update release clean help
+all test test-suite test-xtest test-full test-full-arm mutants-system verify configs bench release:
 	@scripts/build $@
 
 fuzz:
@@ -27,6 +27,7 @@ help:
 	@echo 'make test-suite the whole regression suite on stock, bound and both mixes: ten minutes'
 	@echo 'make test-xtest upstream'\''s own suite on stock, on bound and where every TA is bound: ten minutes'
 	@echo 'make test-full  the whole regression suite in every configuration: hours'
+	@echo 'make test-full-arm  what of that is about AArch32: two hours'
 	@echo 'make mutants-system  bring back bugs, one at a time, and see what catches them: an hour'
 	@echo 'make verify     the evidence of docs/trust.md, mutants included'
 	@echo 'make fuzz       look for messages that break the policy: a minute for each target, or FUZZ_SECONDS=...'

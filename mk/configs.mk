@@ -19,6 +19,8 @@ core_ARGS_quota := CFG_CLIENT_BINDING_MAX_SESSIONS=4
 core_ARGS_plain := CFG_CLIENT_BINDING_PTA=n CFG_CLIENT_BINDING_DELEGATION=n
 core_GLUE_bti := glue-bti
 
+CORES_HERE := $(if $(filter arm,$(CB_ARCH)),$(filter-out $(ONLY_ARM64),$(CORES)),$(CORES))
+
 # core-rules,NAME,GLUE
 define core-rules
 $(B)/optee/$(1)/.built: $(H)/src/optee-bound/.stamp $(H)/$(2)/libclient_binding_glue.a $(H)/$(2)/client_binding_glue.h \
@@ -27,7 +29,7 @@ $(B)/optee/$(1)/.built: $(H)/src/optee-bound/.stamp $(H)/$(2)/libclient_binding_
 		CLIENT_BINDING_GLUE=$(H)/$(2) $(core_ARGS_$(1)),$$(OPTEE_BINARIES:%=$$(@D)/%))'
 	@touch $$@
 endef
-$(foreach c,$(if $(filter arm,$(CB_ARCH)),$(filter-out $(ONLY_ARM64),$(CORES)),$(CORES)),$(eval $(call core-rules,$c,$(or $(core_GLUE_$c),$(notdir $(GLUE_DIR))))))
+$(foreach c,$(CORES_HERE),$(eval $(call core-rules,$c,$(or $(core_GLUE_$c),$(notdir $(GLUE_DIR))))))
 
 # What `make test-full` runs the suite on beside SUITE_CONFIGS: name:core:kernel:driver. The small kernel where the kernel
 # is not the point: it boots sooner.
@@ -44,7 +46,12 @@ CONFIGS := \
 	ffa:ffa:small:hostile \
 	ffa-debug:ffa:debug:bound
 
+# The same for AArch32.
+ARM_CONFIGS := $(foreach c,debug lockdep pager kasan all concurrent,$c:$c:debian:hostile)
+
 .PHONY: configs
-configs: boot-files check-glue-bti $(foreach c,$(CORES),$(B)/boot/flash-$c.bin) \
-	$(foreach k,$(KERNELS),$(B)/boot/Image-$k $(foreach v,$(VARIANTS),$(B)/boot/driver-$k-$v.cpio)) \
+configs: boot-files $(CORES_HERE:%=$(B)/boot/flash-%.bin)
+ifeq ($(CB_ARCH),arm64)
+configs: check-glue-bti $(foreach k,$(KERNELS),$(B)/boot/Image-$k $(foreach v,$(VARIANTS),$(B)/boot/driver-$k-$v.cpio)) \
 	$(B)/boot/driver-small-hostile.cpio
+endif

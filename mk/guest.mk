@@ -23,6 +23,20 @@ $(B)/boot/base.cpio: $(GUEST_FILES) mk/guest.mk $(CLIENTS)/.built $(SYSROOT)/.un
 	@for c in $(CLIENTS)/*; do ln -s /clients/$$(basename $$c) $(G)/base/usr/bin/; done
 	@$(call pack,$(G)/base,$@)
 
+# A further libteec lies over the guest's own: libteec-rules,VERSION
+LIBTEECS := $(subst _,.,$(patsubst LIBTEEC_%_SUITE,%,$(filter LIBTEEC_%_SUITE,$(.VARIABLES))))
+define libteec-rules
+$(B)/dl/libteec-$(1)/.done: $(H)/variables.mk
+	@$(STEP) libteec-$(1)-fetch scripts/fetch libteec-$(1) $$(@D)
+	@touch $$@
+$(B)/boot/libteec-$(1).cpio: $(B)/dl/libteec-$(1)/.done mk/guest.mk
+	@rm -rf $(G)/libteec-$(1); mkdir -p $(G)/libteec-$(1)
+	@for p in $(B)/dl/libteec-$(1)/*.deb; do dpkg -x $$$$p $(G)/libteec-$(1) || exit; done
+	@rm -rf $(G)/libteec-$(1)/etc $(G)/libteec-$(1)/usr/share
+	@$$(call pack,$(G)/libteec-$(1),$$@)
+endef
+$(foreach v,$(LIBTEECS),$(eval $(call libteec-rules,$v)))
+
 # Most of it is room for what tests put there. A journal would be of no use to a disk that lives as long as a boot.
 $(B)/boot/clients.img: $(CLIENTS)/.built mk/guest.mk
 	@rm -rf $(G)/clients $@.new; mkdir -p $(G)/clients $(@D)
@@ -61,6 +75,7 @@ BOOT_FILES := Image modules.cpio base.cpio clients.img $(foreach v,$(VARIANTS),f
 .PHONY: boot-files bases
 boot-files: $(addprefix $(B)/boot/,$(BOOT_FILES)) $(H)/demo-report
 
-# What it takes to boot on the further kernels.
+# What it takes to boot on the further bases.
 bases: boot-files $(foreach b,$(LINUX_FURTHER),$(B)/boot/Image$(call suffix-of,$b) \
-	$(B)/boot/modules$(call suffix-of,$b).cpio $(VARIANTS:%=$(B)/boot/driver$(call suffix-of,$b)-%.cpio))
+	$(B)/boot/modules$(call suffix-of,$b).cpio $(VARIANTS:%=$(B)/boot/driver$(call suffix-of,$b)-%.cpio)) \
+	$(LIBTEECS:%=$(B)/boot/libteec-%.cpio)

@@ -9,8 +9,8 @@ debian-of = $(patsubst linux%,debian%,$(1))
 # What files of a kernel are called by: nothing if it is the tree's own, else "-debian-7.3".
 suffix-of = $(patsubst %,-%,$(filter-out debian,$(call debian-of,$(1))))
 
-# A tree of the user's own takes the place of the first one's.
-linux_OWN := $(LINUX_SRC)
+# A tree of the user's own takes the place of the nearest one's, and is built for that one's kernel.
+$(if $(LINUX_SRC),$(eval $(call nearest-to,linux,/ext/linux)_OWN := $(LINUX_SRC)))
 
 # The options that the series adds. They are off in a tree that nobody configures, and no configuration of ours knows them.
 LINUX_OPTIONS ?= TEE_CLIENT_LIMIT TEE_CLIENT_PROCESS TEE_CLIENT_APPLICATION
@@ -40,7 +40,7 @@ linux-package = dpkg --fsys-tarfile $$(ls $(patsubst %,$(B)/dl/$(1)/linux-%-*.de
 
 # linux-rules,BASE,VARIABLES' PREFIX
 define linux-rules
-$(eval $(call series-rules,$(1),$($(2)_SERIES_PATCHES),$($(2)_SERIES_FILES)))
+$(eval $(call series-rules,$(1),$($(2)_SERIES_PATCHES),$($(2)_SERIES_FILES),$(1)))
 $(eval $(call tree-rules,$(1),$(B)))
 
 $(call kernel-headers,$(1)): $(B)/dl/$(1)/.done
@@ -59,5 +59,4 @@ $(B)/$(1)/%/.built: $(B)/src/$(1)-%/.stamp $(call kernel-headers,$(1)) mk/linux.
 	@cp $(B)/src/$(1)-$$*/drivers/tee/tee.ko $(B)/src/$(1)-$$*/drivers/tee/optee/optee.ko $$(@D)
 	@touch $$@
 endef
-upper = $(shell tr a-z A-Z <<<'$(1)' | tr -c 'A-Z0-9\n' _)
 $(foreach b,$(LINUX_BASES),$(eval $(call linux-rules,$b,$(call upper,$b))))

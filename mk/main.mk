@@ -34,15 +34,21 @@ $(H)/variables.mk: $(H)/xtask bases.toml
 include $(H)/variables.mk
 export SOURCE_DATE_EPOCH
 
-# The series as they are applied: patches whole, with the files that they bring. series-rules,KIND: how they come about.
+# nearest-to,KIND,FOLDER: the base whose series a tree of the user's own gets
+nearest-to = $(or $(shell . scripts/lib.sh && nearest $(1) $(2)),$(error $(2) has no version))
+
+# The series as they are applied: patches whole, with the files that they bring. series-rules,KIND,PATCHES,FILES,BASE: how they come about.
 define series-rules
 $(1)_SERIES := $(patsubst $(2)/%,$(H)/series/$(1)/%,$(sort $(if $(2),$(shell find $(2) -name '*.patch'))))
 $(H)/series/$(1)/.exported: $(H)/xtask bases.toml $(if $(2),$(shell find $(2) $(3) -type f)) $(H)/src/$(1).series
 	@rm -rf $$(@D)
-	@$(H)/xtask series export $(1) $$(@D)
+	@$(H)/xtask series export $(4) $$(@D)
 	@touch $$@
 $$($(1)_SERIES): $(H)/series/$(1)/.exported
 	@:
+# The list of patches: a patch that goes away must be noticed too.
+$(H)/src/$(1).series: FORCE
+	@mkdir -p $$(@D); echo "$(4) $$($(1)_SERIES)" | cmp -s - $$@ || echo "$(4) $$($(1)_SERIES)" >$$@
 endef
 
 # tree-rules,KIND,TOP: the rules of a foreign tree's source, in that folder. $(KIND_OWN) is not empty when the user gave a tree of their
@@ -55,7 +61,7 @@ $(2)/dl/$(1)/.done: $(H)/variables.mk
 $(2)/src/$(1)-stock/.checked: $(2)/dl/$(1)/.done $(H)/src/$(1).origin scripts/prepare-tree $(if $($(1)_OWN),FORCE)
 	@$(STEP) $(1)-unpack scripts/prepare-tree $(1) stock $$(@D) $(2)/dl/$(1)
 
-$(2)/src/$(1)-bound/.checked: $(2)/src/$(1)-stock/.stamp $($(1)_SERIES) $(H)/src/$(1).series
+$(2)/src/$(1)-bound/.checked: $(2)/src/$(1)-stock/.stamp $($(1)_SERIES) $(if $($(1)_SERIES),$(H)/src/$(1).series)
 	@$(STEP) $(1)-patch scripts/prepare-tree $(1) bound $$(@D) $(2)/src/$(1)-stock $($(1)_SERIES)
 
 $(2)/src/$(1)-%/.stamp: $(2)/src/$(1)-%/.checked
@@ -63,9 +69,6 @@ $(2)/src/$(1)-%/.stamp: $(2)/src/$(1)-%/.checked
 
 $(H)/src/$(1).origin: FORCE
 	@mkdir -p $$(@D); echo "$($(1)_OWN)" | cmp -s - $$@ || echo "$($(1)_OWN)" >$$@
-# The list of patches: a patch that goes away must be noticed too.
-$(H)/src/$(1).series: FORCE
-	@mkdir -p $$(@D); echo "$($(1)_SERIES)" | cmp -s - $$@ || echo "$($(1)_SERIES)" >$$@
 endef
 
 # make release: what goes with a tag: each series as it can be given to git am; the library for cores that are built without Rust, with

@@ -3,7 +3,13 @@
 # base's own, refactoring, the binding, its options. The first two parts are not behind CFG_CLIENT_BINDING.
 
 optee_OWN := $(OPTEE_OS_SRC)
-$(eval $(call series-rules,optee,$(OPTEE_SERIES_PATCHES),$(OPTEE_SERIES_FILES)))
+upper = $(shell tr a-z A-Z <<<'$(1)' | tr -c 'A-Z0-9\n' _)
+# optee-series,NAME,BASE: that base's, for the trees of that name
+optee-series = $(eval $(call series-rules,$(1),$($(call upper,$(2))_SERIES_PATCHES),$($(call upper,$(2))_SERIES_FILES),$(2)))
+$(call optee-series,optee,$(if $(optee_OWN),$(call nearest-to,optee,/ext/optee-os),optee))
+# Further bases are of those who have such a tree.
+OPTEE_FURTHER := $(filter optee-%,$(BASES))
+$(foreach b,$(OPTEE_FURTHER),$(call optee-series,$b,$b))
 $(eval $(call tree-rules,optee,$(H)))
 
 # The signing scripts import a module of OpenSSL's that Debian's build has not.

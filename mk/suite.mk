@@ -34,7 +34,7 @@ $(SUITE)/.kernel-$(1): $(wildcard host/test/kernel/*) $(B)/$(1)/stock/.built mk/
 endef
 $(foreach b,$(LINUX_BASES),$(eval $(call suite-kernel-rules,$b)))
 
-.PHONY: suite suite-bases test-suite test-full
+.PHONY: suite suite-bases test-suite test-full test-full-arm
 suite: boot-files $(addprefix $(SUITE)/,.clients .probes .kernel-linux) $(H)/suite-report
 # The same on the further kernels.
 suite-bases: suite bases hostile $(LINUX_FURTHER:%=$(SUITE)/.kernel-%) $(LINUX_FURTHER:linux-%=$(B)/boot/driver-debian-%-hostile.cpio)
@@ -42,12 +42,19 @@ suite-bases: suite bases hostile $(LINUX_FURTHER:%=$(SUITE)/.kernel-%) $(LINUX_F
 # On the four mixes of B13, with all cases; then what else there is, the attacks where they must succeed, and everything
 # with many rounds. Where the driver is the bound one it is host/hostile, or chapter 6 could not run.
 SUITE_CONFIGS := stock:stock:debian:stock bound:bound:debian:hostile stock-core:stock:debian:hostile stock-driver:bound:debian:stock
-# A further kernel, stock, bound and on both mixes.
-BASE_CONFIGS := $(foreach v,$(LINUX_FURTHER:linux-%=%),stock-$v:stock:debian-$v:stock bound-$v:bound:debian-$v:hostile \
-	stock-core-$v:stock:debian-$v:hostile stock-driver-$v:bound:debian-$v:stock)
+# A further kernel, stock, bound and on both mixes; with a further libteec where both halves are alike.
+BASE_CONFIGS := $(foreach v,$(LINUX_FURTHER:linux-%=%),stock-$v:stock:debian-$v:stock:$(lastword $(LIBTEECS)) \
+	bound-$v:bound:debian-$v:hostile:$(lastword $(LIBTEECS)) stock-core-$v:stock:debian-$v:hostile stock-driver-$v:bound:debian-$v:stock)
 FULL_CONFIGS := $(CONFIGS) swapped:stock:debian:hostile bound-full:bound:debian:hostile
 test-suite: suite hostile
 	@$(XTASK) suite $(SUITE_CONFIGS) -- $(CASES)
 test-full: suite hostile configs check-quota suite-bases check-further-series
 	@for base in $(LINUX_FURTHER); do $(XTASK) demo --mixes --kernel debian$${base#linux} || exit; done
 	@$(XTASK) suite $(SUITE_CONFIGS) $(FULL_CONFIGS) $(BASE_CONFIGS) -- $(CASES)
+	@$(MAKE) --no-print-directory -f mk/main.mk test-full-arm
+
+# Where all is for AArch32; then TAs and programs alone. There the attacks come late: it is a slow machine.
+test-full-arm: suite hostile
+	@$(MAKE) --no-print-directory -f mk/main.mk CB_ARCH=arm suite hostile configs
+	@$(XTASK) suite --arch arm --timeout 3000 $(SUITE_CONFIGS) $(ARM_CONFIGS) -- $(CASES)
+	@$(XTASK) suite --user arm --timeout 3000 $(SUITE_CONFIGS) -- $(CASES)

@@ -2,7 +2,7 @@
 # make test: each check is a goal check-NAME; scripts/run-checks runs them all and counts.
 
 CHECKS := build format clippy clippy-clients clippy-tas clippy-glue docs host-tests coverage unsafe shell reuse glue glue-again glue-arm glue-riscv64 \
-	series-tool linux-style linux-series bases optee-style optee-series optee-off mutants teec-series deny clients rng demo mixes bases-demo suite \
+	series-tool linux-style linux-series bases optee-style optee-series optee-off mutants teec-series deny clients rng demo mixes bases-demo arm suite \
 	quota reset xtest bench
 T := $(B)/test
 .PHONY: test check-further-series $(CHECKS:%=check-%)
@@ -92,9 +92,9 @@ $(T)/.linux-%-series: $(B)/src/linux-%-bound/.checked $(call kernel-headers,linu
 	@touch $@
 
 # What stands in the repository is what comes back from a git tree, to the byte.
-check-series-tool: $(H)/xtask $(BASES:%=$(B)/src/%-stock/.stamp)
+check-series-tool: $(H)/xtask $(patsubst %,$(B)/src/%-stock/.stamp,$(filter-out $(OPTEE_FURTHER),$(BASES)))
 	@rm -rf $(T)/series; mkdir -p $(T)/series
-	@for name in $(BASES); do \
+	@for name in $(filter-out $(OPTEE_FURTHER),$(BASES)); do \
 		$(H)/xtask series checkout $$name $(T)/series/$$name --base $(B)/src/$$name-stock && \
 		$(H)/xtask series save --check $$name $(T)/series/$$name || exit; done
 
@@ -120,9 +120,15 @@ check-demo: boot-files
 	$(XTASK) demo
 check-mixes: boot-files
 	$(XTASK) demo --mixes
-# The further kernels; what else is played on them: test-full.
+# The further bases; what else is played on them: test-full.
 check-bases-demo: bases
-	for base in $(LINUX_FURTHER); do $(XTASK) demo --kernel debian$${base#linux} || exit; done
+	for base in $(LINUX_FURTHER); do $(XTASK) demo --kernel debian$${base#linux} --libteec $(lastword $(LIBTEECS)) || exit; done
+
+# Where all is for AArch32, and where TAs and programs alone are; the whole suite there: test-full-arm.
+check-arm: boot-files
+	$(MAKE) --no-print-directory -f mk/main.mk CB_ARCH=arm boot-files
+	$(XTASK) demo --arch arm
+	$(XTASK) demo --user arm
 
 # The chapters of the suite that are quick; the bound stack is attacked through the kernel as well. All of it: test-suite, test-full.
 check-suite: suite hostile

@@ -33,6 +33,11 @@ bases() {
 	sed -n 's/^\[\(.*\)\.series\]$/\1/p' "$TOP/bases.toml" | tr -d '"'
 }
 
+# trees: the names of those of which one boots this version or that
+trees() {
+	sed -n 's/^\["\?\(\(optee\|linux\|libteec\)\(-[0-9.]*\)\?\)"\?\]$/\1/p' "$TOP/bases.toml"
+}
+
 # cores, kernels: the names of all that can be booted
 cores() {
 	echo stock bound "$(sed -n 's/^CORES = //p' "$TOP/mk/configs.mk")"
@@ -43,6 +48,26 @@ kernels() {
 # only_arm64: the names of those that AArch32 has not
 only_arm64() {
 	echo "$(sed -n 's/^ONLY_ARM64 = //p' "$TOP/mk/configs.mk") $(sed -n 's/^KERNELS = //p' "$TOP/mk/kernel.mk")"
+}
+
+# tree_version KIND DIR: which OP-TEE or Linux a tree is, as MAJOR.MINOR; nothing if it is none
+tree_version() {
+	case $1 in
+	optee) sed -n 's/^CFG_OPTEE_REVISION_M\(AJ\|IN\)OR *?= *\([0-9]*\)$/\2/p' "$2/mk/config.mk" ;;
+	linux) sed -n '1,5s/^\(VERSION\|PATCHLEVEL\) = \([0-9]*\)$/\2/p' "$2/Makefile" ;;
+	esac 2>/dev/null | paste -sd.
+}
+
+# nearest KIND DIR: the base whose series a tree gets: that of the nearest version, of two the older one. After twenty or so minor
+# versions both projects begin a new major one.
+nearest() {
+	local has base
+	has=$(tree_version "$1" "$2")
+	[[ $has =~ ^[0-9]+\.[0-9]+$ ]] || die "$2 is no tree of ${1/optee/OP-TEE OS}: nothing there says which version it is"
+	for base in $(bases | grep "^$1\(-\|\$\)"); do
+		echo "$base $(toml "$base" version) $has"
+	done | awk '{split($2, v, "."); split($3, h, "."); d = (v[1] - h[1]) * 20 + v[2] - h[2]; print d < 0 ? -2 * d : 2 * d + 1, $1}' |
+		sort -n | sed -n '1s/.* //p'
 }
 
 # spin NAME LOG START: a line that is redrawn until killed: name, seconds, last line of the log

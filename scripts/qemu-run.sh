@@ -14,13 +14,14 @@ status too. Without CMD: the demonstration, once on the stock system and once on
 row came out as expected.
 
   --arch arm64|arm    for which processor all of it is built: AArch64 (the default) or AArch32
+  --user arm          TAs and the guest's programs for AArch32, on OP-TEE and Linux for AArch64
   --stock             boot the unpatched OP-TEE and the unpatched Linux driver, everything else equal
   --core stock|bound  choose only the OP-TEE, or
   --driver stock|bound  only the Linux driver
   --core NAME         OP-TEE as bound, with other options: debug, lockdep, pager, bti, kasan, all (binds every TA: what
                       CFG_CLIENT_BINDING_ALL does) or ffa (called through FF-A, not by SMC)
-  --base TREE=VERSION[,...]  another base of that tree: linux=7.3 (like --kernel debian-7.3). linux=6.12 and optee=4.10.0 are
-                      what boots without this option
+  --base TREE=VERSION[,...]  another base of that tree: linux=7.3 (like --kernel debian-7.3), libteec=4.11. optee=4.10.0,
+                      linux=6.12 and libteec=4.5 are what boots without this option
   --kernel NAME       debian (the default); debian-7.3; or one built from the source of the first: small, which boots sooner
                       and knows FF-A (the default with --core ffa), or debug, the same with KASAN, lockdep and more that
                       looks for faults
@@ -32,10 +33,10 @@ row came out as expected.
   --secure-log FILE   copy the secure world's console to FILE
   --timeout S         give up after S seconds of one boot, say where the guest was, exit 124 (default 600; none with --gdb
                       or --shell)
-  --optee-os DIR      build your own OP-TEE OS tree in place of Debian's (also: OPTEE_OS_SRC=DIR)
+  --optee-os DIR      build your own OP-TEE OS tree in place of Debian's (also: OPTEE_OS_SRC=DIR), with the series of the base
+                      of bases.toml that is nearest to it
   --tfa DIR           the same for TF-A (TFA_SRC=DIR)
-  --linux DIR         the same for Linux: its drivers/tee, as modules for Debian's kernel (LINUX_SRC=DIR); not with
-                      debian-7.3
+  --linux DIR         the same for Linux: its drivers/tee, as modules for Debian's kernel that is nearest to it (LINUX_SRC=DIR)
                       DIR is copied, never changed; our series is applied to the copy unless it is already there.
   --help              this text
 
@@ -69,23 +70,26 @@ known() { # known OPTION VALUE LIST
 
 based() { # based TREE=VERSION
 	local base all=''
-	for base in $(bases); do all+=" ${base%%-*}=$(toml "$base" version)"; done
+	for base in $(trees); do all+=" ${base%%-*}=$(toml "$base" version)"; done
 	[[ "$all " = *" $1 "* ]] || bad "--base: of$all; not '$1'"
 	case $1 in
 	"linux=$(toml linux version)") kernel=debian ;;
 	linux=*) kernel=debian-${1#*=} ;;
+	"libteec=$(toml libteec version)") libteec='' ;;
+	libteec=*) libteec=${1#*=} ;;
 	esac
 }
 
-options=() arch=arm64 core=bound driver=bound kernel='' only='' command='' shell='' gdb='' timeout='' secure_log=''
+options=() arch=arm64 user='' core=bound driver=bound kernel='' libteec='' only='' command='' shell='' gdb='' timeout='' secure_log=''
 while [ $# -gt 0 ]; do
 	case $1 in
-	--arch | --base | --core | --driver | --kernel | --overlay | --smp | --secure-log | --timeout | --optee-os | --tfa | --linux)
+	--arch | --user | --base | --core | --driver | --kernel | --overlay | --smp | --secure-log | --timeout | --optee-os | --tfa | --linux)
 		[ $# -ge 2 ] || bad "$1 needs a value"
 		;;
 	esac
 	case $1 in
 	--arch) known "$1" "$2" 'arm64 arm'; arch=$2; shift ;;
+	--user) known "$1" "$2" 'arm64 arm'; user=$2; shift ;;
 	--stock) core=stock driver=stock only=1 ;;
 	--core) known "$1" "$2" "$(cores)"; core=$2 only=1; shift ;;
 	--driver) variant "$1" "$2"; driver=$2 only=1; shift ;;
@@ -110,7 +114,10 @@ done
 [ -z "$command" ] || [ $# -gt 0 ] || bad "-- needs a command"
 [ -z "$command" ] || [ -z "$shell" ] || bad "--shell or a command, not both"
 if [ -n "$shell" ] && ! [ -t 0 ]; then bad "--shell needs a terminal"; fi
-options=(--arch "$arch" "${options[@]}")
+user=${user:-$arch}
+[ "$arch$user" != armarm64 ] || bad "--user: AArch32 has no programs for AArch64"
+options=(--arch "$arch" --user "$user" "${options[@]}")
+[ -z "$libteec" ] || options+=(--libteec "$libteec")
 boot=/build/boot
 if [ "$arch" = arm ]; then
 	boot=/build/arm/boot
@@ -122,12 +129,18 @@ if [ "$core" = ffa ]; then
 	kernel=${kernel:-small}
 	[ "$kernel" != debian ] || bad "--core ffa: Debian's kernel does not know FF-A, take another --kernel"
 fi
+[ -z "${OPTEE_OS_SRC:-}" ] || nearest optee "$OPTEE_OS_SRC" >/dev/null || exit 2
+if [ -n "${LINUX_SRC:-}" ]; then
+	near=$(nearest linux "$LINUX_SRC") || exit 2
+	kernel=${kernel:-${near/linux/debian}}
+	[ "${kernel/debian/linux}" = "$near" ] || [ "$near/$kernel" = linux/small ] || [ "$near/$kernel" = linux/debug ] ||
+		bad "--linux: that is Linux $(tree_version linux "$LINUX_SRC"), for --kernel ${near/linux/debian}"
+fi
 kernel=${kernel:-debian}
 [ -z "$gdb" ] || [ -n "$command$shell" ] || bad "--gdb goes with a command or --shell"
 [ -n "$timeout$shell$gdb" ] || timeout=600
 options+=(--timeout "${timeout:-0}")
 export OVERLAY OPTEE_OS_SRC TFA_SRC LINUX_SRC
-if [[ $kernel = debian-* && -n "${LINUX_SRC:-}" ]]; then bad "--linux (LINUX_SRC): not with --kernel $kernel"; fi
 for v in OPTEE_OS_SRC TFA_SRC LINUX_SRC; do
 	if [ -n "${!v:-}" ]; then printf -v "$v" %s "$(folder "$v" "${!v}")"; fi
 done
@@ -140,7 +153,12 @@ if [ "$kernel" != debian ]; then
 	[ -z "$only$command$shell" ] || drivers=("$driver")
 	for v in "${drivers[@]}"; do goals+=("$boot/driver-$kernel-$v.cpio"); done
 fi
+users=(all)
+if [ -n "$libteec" ]; then
+	if [ "$user" = "$arch" ]; then goals+=("$boot/libteec-$libteec.cpio"); else users+=("/build/$user/boot/libteec-$libteec.cpio"); fi
+fi
 "$TOP/scripts/build" -s "${goals[@]}" >&2 || exit 125
+[ "$user" = "$arch" ] || "$TOP/scripts/build" -s "CB_ARCH=$user" "${users[@]}" >&2 || exit 125
 
 # The guest's processes cannot see FILE; they leave a copy where they can.
 # shellcheck disable=SC2317 # called by the trap

@@ -2,7 +2,7 @@
 //! What the systems are made for.
 
 use crate::bases::build;
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 /// As Linux calls it
@@ -16,18 +16,10 @@ pub(crate) enum Arch {
 }
 
 impl Arch {
-    pub(crate) fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Arm64 => "arm64",
             Self::Arm => "arm",
-        }
-    }
-
-    /// What of both architectures has that name.
-    pub(crate) fn named(self, name: &str) -> String {
-        match self {
-            Self::Arm64 => name.to_owned(),
-            Self::Arm => format!("arm-{name}"),
         }
     }
 
@@ -43,6 +35,41 @@ impl Arch {
         match self {
             Self::Arm64 => "aarch64-linux-gnu-",
             Self::Arm => "arm-linux-gnueabihf-",
+        }
+    }
+}
+
+/// A system's
+#[derive(Args, Clone, Copy)]
+pub(crate) struct Processor {
+    /// For which processor OP-TEE and Linux are
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) arch: Arch,
+    /// For which one TAs and the guest's programs are; the same unless told. AArch64 can have them of AArch32
+    #[arg(long, value_enum, value_name = "ARCH")]
+    user: Option<Arch>,
+}
+
+impl Processor {
+    pub(crate) const ARM64: Self = Self {
+        arch: Arch::Arm64,
+        user: None,
+    };
+
+    pub(crate) fn user(self) -> Arch {
+        self.user.unwrap_or(self.arch)
+    }
+
+    pub(crate) fn arguments(self) -> [&'static str; 4] {
+        ["--arch", self.arch.name(), "--user", self.user().name()]
+    }
+
+    /// What of all processors has that name.
+    pub(crate) fn named(self, name: &str) -> String {
+        match (self.arch, self.user()) {
+            (Arch::Arm64, Arch::Arm64) => name.to_owned(),
+            (Arch::Arm64, Arch::Arm) => format!("user-arm-{name}"),
+            (Arch::Arm, _) => format!("arm-{name}"),
         }
     }
 }

@@ -6,7 +6,7 @@ mod qemu;
 
 pub(crate) use qemu::tas_for;
 
-use crate::arch::Arch;
+use crate::arch::{Arch, Processor};
 use crate::bases::build;
 use crate::interrupt::{self, INTERRUPTED, Interrupted};
 use crate::tool::{folder_name, removed};
@@ -36,9 +36,8 @@ const FAILED: u8 = 125;
 #[derive(Args)]
 #[command(args_override_self = true)]
 pub(crate) struct Boot {
-    /// Which processor
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) arch: Arch,
+    #[command(flatten)]
+    pub(crate) processor: Processor,
     /// Which OP-TEE
     #[arg(long, value_name = "NAME", default_value = "bound")]
     pub(crate) core: String,
@@ -48,6 +47,9 @@ pub(crate) struct Boot {
     /// Which Linux
     #[arg(long, value_name = "NAME", default_value = "debian")]
     pub(crate) kernel: String,
+    /// Another libteec, and its supplicant
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) libteec: Option<String>,
     /// Which TAs, stock or bound; those that fit the core unless told
     #[arg(long, value_name = "NAME")]
     pub(crate) ta: Option<String>,
@@ -330,7 +332,7 @@ impl Machine<'_> {
                     return Ok(End::Lost);
                 }
                 // This one has no power to switch off: its OP-TEE waits for ever where Linux asks for that.
-                if options.arch == Arch::Arm && self.finished()? {
+                if options.processor.arch == Arch::Arm && self.finished()? {
                     return Ok(End::Finished);
                 }
             }

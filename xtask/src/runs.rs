@@ -2,7 +2,7 @@
 //! What is played on systems: the regression suite, upstream's own, the demonstration, the bench. Each run is kept in a folder, and
 //! a program of host/evidence judges.
 
-use crate::arch::Arch;
+use crate::arch::Processor;
 use crate::bases::{build, top};
 use crate::interrupt;
 use crate::machine::tas_for;
@@ -17,13 +17,14 @@ use std::str::FromStr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// NAME:CORE:KERNEL:DRIVER
+/// NAME:CORE:KERNEL:DRIVER, or NAME:CORE:KERNEL:DRIVER:LIBTEEC
 #[derive(Clone)]
 pub(crate) struct System {
     name: String,
     core: String,
     kernel: String,
     driver: String,
+    libteec: Option<String>,
 }
 
 impl System {
@@ -34,6 +35,7 @@ impl System {
             core,
             kernel,
             driver,
+            libteec: None,
         }
     }
 
@@ -49,14 +51,14 @@ impl System {
     }
 
     /// `xtask boot` on it, as a step or not.
-    fn boot(&self, arch: Arch, step: bool, name: &str) -> Command {
-        let name = &arch.named(name);
+    fn boot(&self, processor: Processor, step: bool, name: &str) -> Command {
+        let name = &processor.named(name);
         let mut command = Command::new(xtask());
         if step {
             command = Command::new(top().join("scripts/step"));
             command.arg(name).arg(xtask());
         }
-        command.args(["boot", "--arch", arch.name()]);
+        command.arg("boot").args(processor.arguments());
         command.args([
             "--core",
             &self.core,
@@ -65,6 +67,9 @@ impl System {
             "--driver",
             &self.driver,
         ]);
+        if let Some(libteec) = &self.libteec {
+            command.args(["--libteec", libteec]);
+        }
         command.args(["--name", name]);
         command
     }
@@ -74,15 +79,18 @@ impl FromStr for System {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let parts: Vec<_> = text.split(':').map(str::to_owned).collect();
-        let [name, core, kernel, driver] = <[String; 4]>::try_from(parts)
-            .map_err(|_| "a system is NAME:CORE:KERNEL:DRIVER".to_owned())?;
+        let mut parts: Vec<_> = text.split(':').map(str::to_owned).collect();
+        let libteec = (parts.len() == 5).then(|| parts.pop()).flatten();
+        let [name, core, kernel, driver] = <[String; 4]>::try_from(parts).map_err(|_| {
+            "a system is NAME:CORE:KERNEL:DRIVER or NAME:CORE:KERNEL:DRIVER:LIBTEEC".to_owned()
+        })?;
         let name = folder_name(&name)?;
         Ok(Self {
             name,
             core,
             kernel,
             driver,
+            libteec,
         })
     }
 }
@@ -139,15 +147,14 @@ fn code(status: ExitStatus) -> u8 {
 /// The regression suite
 #[derive(Args)]
 pub(crate) struct Suite {
-    /// On which processor
-    #[arg(long, value_enum, default_value_t)]
-    arch: Arch,
+    #[command(flatten)]
+    processor: Processor,
     /// Seconds for one boot
     #[arg(long, value_name = "S", default_value_t = 900)]
     timeout: u64,
     /// The name "swapped" stands for a stock system judged as if it were bound: all attacks must be complained of there. A
     /// name that ends in "-full" plays the long cases, too, and many rounds of the others
-    #[arg(required = true, value_name = "NAME:CORE:KERNEL:DRIVER")]
+    #[arg(required = true, value_name = "NAME:CORE:KERNEL:DRIVER[:LIBTEEC]")]
     systems: Vec<System>,
     /// Which cases: numbers, with x for any digit, or a rule; all of them if none
     #[arg(last = true, value_name = "CASE")]
@@ -156,9 +163,10 @@ pub(crate) struct Suite {
 
 /// On a fresh boot for each system; the table of all results.
 pub(crate) fn suite(suite: &Suite) -> Result<u8> {
-    let (mut folders, made) = (Vec::new(), suite.arch.build());
+    let (mut folders, processor) = (Vec::new(), suite.processor);
+    let made = processor.user().build().join("suite");
     for system in &suite.systems {
-        let folder = emptied(made.join("suite/runs").join(&system.name))?;
+        let folder = emptied(made.join("runs").join(processor.named(&system.name)))?;
         let (mut expect, mut options) = (system.stack(), Vec::new());
         let mut limit = suite.timeout;
         if system.name == "swapped" {
@@ -171,19 +179,19 @@ pub(crate) fn suite(suite: &Suite) -> Result<u8> {
             // That kernel takes its time.
             limit *= 3;
         }
-        if let Some(sessions) = quota(&made, &system.core)? {
+        if let Some(sessions) = quota(&processor.arch.build(), &system.core)? {
             options.extend(["--max-sessions".to_owned(), sessions]);
         }
         let name = format!("suite-{}", system.name);
         let log = folder.join("secure-world.log");
-        let mut boot = system.boot(suite.arch, true, &name);
+        let mut boot = system.boot(processor, true, &name);
         boot.arg("--to")
             .arg(&folder)
             .arg("--secure-log")
             .arg(log)
             .args(["--smp", "4"]);
         boot.args(["--timeout", &limit.to_string(), "--overlay"])
-            .arg(made.join("suite").join(tas_for(&system.core)));
+            .arg(made.join(tas_for(&system.core)));
         boot.args(["--", "binding-test", "--format", "json", "--expect", expect]);
         // How it ended is an answer, which the report judges.
         played(boot.args(&options).args(&suite.cases), &folder)?;
@@ -192,7 +200,7 @@ pub(crate) fn suite(suite: &Suite) -> Result<u8> {
     let mut report = Command::new(build().join("suite-report"));
     report
         .arg("--junit")
-        .arg(made.join("suite/junit.xml"))
+        .arg(made.join("junit.xml"))
         .args(folders);
     judged_by("suite-report", &mut report)
 }
@@ -221,7 +229,7 @@ pub(crate) struct Xtest {
     #[arg(long, value_name = "S", default_value_t = 2400)]
     timeout: u64,
     /// The others are compared with the first, case by case: nothing may differ but what host/test/xtest-differences lists
-    #[arg(required = true, value_name = "NAME:CORE:KERNEL:DRIVER")]
+    #[arg(required = true, value_name = "NAME:CORE:KERNEL:DRIVER[:LIBTEEC]")]
     systems: Vec<System>,
 }
 
@@ -230,7 +238,7 @@ const XTEST: &str =
 
 impl Xtest {
     fn boot(&self, system: &System, folder: &Path) -> Result<Child> {
-        let mut boot = system.boot(Arch::Arm64, false, &format!("xtest-{}", system.name));
+        let mut boot = system.boot(Processor::ARM64, false, &format!("xtest-{}", system.name));
         boot.arg("--to")
             .arg(folder)
             .arg("--overlay")
@@ -319,9 +327,8 @@ fn progress(folders: &[PathBuf]) -> String {
 /// The demonstration, on the stock and on the bound system, side by side
 #[derive(Args)]
 pub(crate) struct Demo {
-    /// On which processor
-    #[arg(long, value_enum, default_value_t)]
-    arch: Arch,
+    #[command(flatten)]
+    processor: Processor,
     /// On the two mixes of a stock and a bound half instead
     #[arg(long, conflicts_with = "only")]
     mixes: bool,
@@ -395,7 +402,7 @@ pub(crate) fn demo(demo: &Demo) -> Result<u8> {
         let stack = system.stack();
         let name = system.demonstration();
         let folder = kept.path().join(&name);
-        let mut boot = system.boot(demo.arch, true, &name);
+        let mut boot = system.boot(demo.processor, true, &name);
         boot.args(&demo.boot).arg("--to").arg(&folder).args([
             "--",
             "sh",
@@ -516,7 +523,7 @@ impl Bench {
         let counts = to.join(format!("{core}.counts"));
         let plugin = format!("{},out={}", plugin.display(), counts.display());
         let system = System::of(core, stack, "debian");
-        let mut boot = system.boot(Arch::Arm64, true, step);
+        let mut boot = system.boot(Processor::ARM64, true, step);
         boot.args(["--ta", stack, "--icount", "--plugin", &plugin]);
         boot.arg("--overlay")
             .arg(bench.join(stack))
@@ -537,11 +544,14 @@ mod tests {
     fn a_system_has_four_parts() {
         let system: System = "all:all:debian:bound".parse().unwrap();
         assert_eq!((system.name.as_str(), system.stack()), ("all", "bound-all"));
+        assert!(system.libteec.is_none());
+        let system: System = "new:bound:debian:bound:4.11".parse().unwrap();
+        assert_eq!(system.libteec.as_deref(), Some("4.11"));
         for text in [
             "",
             "a",
             "a:b:c",
-            "a:b:c:d:e",
+            "a:b:c:d:e:f",
             ":a:b:c",
             "../a:b:c:d",
             "..:b:c:d",

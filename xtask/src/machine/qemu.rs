@@ -66,10 +66,11 @@ impl<'a> Qemu<'a> {
             "debian" => String::new(),
             other => format!("-{other}"),
         };
-        let kind = Kind::of(options.arch);
-        let boot = options.arch.build().join("boot");
+        let kind = Kind::of(options.processor.arch);
+        let boot = options.processor.arch.build().join("boot");
+        let user = options.processor.user().build().join("boot");
         let initrd = run.join("initrd.cpio");
-        concatenate(&parts(options, run, &boot, &kernel)?, &initrd)?;
+        concatenate(&parts(options, run, [&boot, &user], &kernel)?, &initrd)?;
 
         let (mut command, line) = hardware(options);
         let tree = run.join("virt.dtb");
@@ -81,7 +82,8 @@ impl<'a> Qemu<'a> {
             |name: &str| run.join(name).display().to_string(),
         );
         let flash = boot(&format!("flash-{}.bin", options.core));
-        let (disk, image) = (boot("clients.img"), boot(&format!("Image{kernel}")));
+        let image = boot(&format!("Image{kernel}"));
+        let disk = user.join("clients.img").display().to_string();
         let initrd = initrd.display();
         for (option, value) in [
             (
@@ -145,7 +147,7 @@ impl<'a> Qemu<'a> {
             let child = self
                 .command
                 .spawn()
-                .context(Kind::of(self.options.arch).program)?;
+                .context(Kind::of(self.options.processor.arch).program)?;
             return Ok(Running { child, pipes: None });
         }
         self.command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -174,7 +176,7 @@ impl<'a> Qemu<'a> {
         let child = self
             .command
             .spawn()
-            .context(Kind::of(self.options.arch).program)?;
+            .context(Kind::of(self.options.processor.arch).program)?;
         // Only QEMU still holds the other ends, which close with it.
         Ok(Running {
             child,
@@ -184,13 +186,13 @@ impl<'a> Qemu<'a> {
 
     pub(super) fn for_debuggers(&self) -> String {
         let Boot {
-            arch,
+            processor,
             core,
             driver,
             kernel,
             ..
         } = self.options;
-        let build = if *arch == Arch::Arm {
+        let build = if processor.arch == Arch::Arm {
             "build/arm"
         } else {
             "build"
@@ -220,7 +222,7 @@ impl<'a> Qemu<'a> {
 
 /// The machine, and the command line of its kernel.
 fn hardware(options: &Boot) -> (Command, String) {
-    let kind = Kind::of(options.arch);
+    let kind = Kind::of(options.processor.arch);
     let mut machine = kind.machine.to_owned();
     let mut line = "console=ttyAMA0 panic=-1 rdinit=/init".to_owned();
     let mut smp = options.smp;
@@ -258,7 +260,12 @@ pub(crate) fn tas_for(core: &str) -> &'static str {
 }
 
 /// The parts of the initramfs, in the order in which they cover one another.
-fn parts(options: &Boot, run: &Path, boot: &Path, kernel: &str) -> Result<Vec<PathBuf>> {
+fn parts(
+    options: &Boot,
+    run: &Path,
+    [boot, user]: [&Path; 2],
+    kernel: &str,
+) -> Result<Vec<PathBuf>> {
     let ta = options.ta.as_deref().unwrap_or(if options.core == "stock" {
         "stock"
     } else {
@@ -268,9 +275,11 @@ fn parts(options: &Boot, run: &Path, boot: &Path, kernel: &str) -> Result<Vec<Pa
     if options.kernel.starts_with("debian") {
         parts.push(boot.join(format!("modules{kernel}.cpio")));
     }
-    parts.push(boot.join("base.cpio"));
+    parts.push(user.join("base.cpio"));
+    let libteec = options.libteec.iter();
+    parts.extend(libteec.map(|version| user.join(format!("libteec-{version}.cpio"))));
     parts.push(boot.join(format!("driver{kernel}-{}.cpio", options.driver)));
-    parts.push(boot.join(format!("ta-{ta}.cpio")));
+    parts.push(user.join(format!("ta-{ta}.cpio")));
     if let Some(overlay) = &options.overlay {
         let packed = run.join("overlay.cpio");
         pack(overlay, &packed)?;
@@ -334,7 +343,7 @@ fn device_tree(
     command_line: &str,
     length: u64,
 ) -> Result<()> {
-    let (mut qemu, initrd) = (hardware(options).0, Kind::of(options.arch).initrd);
+    let (mut qemu, initrd) = (hardware(options).0, Kind::of(options.processor.arch).initrd);
     let log = run.join("qemu.log");
     let said = File::create(&log)?;
     qemu.arg("-machine")
