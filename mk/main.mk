@@ -99,5 +99,6 @@ include mk/rng.mk
 include mk/fuzz.mk
 include mk/verify.mk
 include mk/bench.mk
+include mk/boards.mk
 -include mk/test.mk
 endif

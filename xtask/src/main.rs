@@ -3,6 +3,7 @@
 
 mod arch;
 mod bases;
+mod boards;
 mod check;
 mod git;
 mod interrupt;
@@ -81,6 +82,11 @@ enum Topic {
     /// core that is built without the option), `Rule:` which rule it breaks, `Cases:` which cases are run (if missing, those of
     /// the rule), `Options:` what else the core is built with. Exit status 1 if one survived.
     Mutants(mutants::Mutants),
+    /// Build the core of each platform with user TAs, stock and with client binding, and print what that adds to tee.bin
+    ///
+    /// After `scripts/build board-files`; what was built of the same before is not built again. An output ends up in build/boards, its
+    /// log beside it. Exit status 1 if one does not build with client binding that does without.
+    Boards(boards::Boards),
     /// The series that bases.toml names, by their base: optee, linux, linux-7.3
     Series {
         #[command(subcommand)]
@@ -174,6 +180,7 @@ fn run(topic: &Topic) -> anyhow::Result<u8> {
         Topic::Demo(options) => return runs::demo(options),
         Topic::Bench(options) => return runs::bench(options),
         Topic::Mutants(options) => return mutants::mutants(options),
+        Topic::Boards(options) => return boards::boards(options),
         Topic::Series { action } => match action {
             Action::Export { name, to } => drop(Series::named(name)?.export(to)?),
             Action::Checkout { name, to, base } => {
