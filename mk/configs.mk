@@ -29,7 +29,9 @@ $(B)/optee/$(1)/.built: $(H)/src/optee-bound/.stamp $(H)/$(2)/libclient_binding_
 		CLIENT_BINDING_GLUE=$(H)/$(2) $(core_ARGS_$(1)),$$(OPTEE_BINARIES:%=$$(@D)/%))'
 	@touch $$@
 endef
-$(foreach c,$(CORES_HERE),$(eval $(call core-rules,$c,$(or $(core_GLUE_$c),$(notdir $(GLUE_DIR))))))
+# For guests of a hypervisor, which is not here: it is built and looked at (check-guests).
+core_ARGS_guests := CFG_NS_VIRTUALIZATION=y
+$(foreach c,$(CORES_HERE) guests,$(eval $(call core-rules,$c,$(or $(core_GLUE_$c),$(notdir $(GLUE_DIR))))))
 
 # What `make test-full` runs the suite on beside SUITE_CONFIGS: name:core:kernel:driver. The small kernel where the kernel
 # is not the point: it boots sooner.

@@ -79,7 +79,7 @@ linked = cargo run --locked --quiet -p client-binding-evidence --bin linked -- $
 	--series $(optee_SERIES)
 # Whoever builds it again gets the same octets.
 GLUE_FILES := libclient_binding_glue.a client_binding_glue.h
-.PHONY: $(foreach g,$(GLUES),check-$g check-$g-again)
+.PHONY: $(foreach g,$(GLUES),check-$g check-$g-again) check-guests
 $(GLUES:%=check-%-again): check-%-again: $(addprefix $(H)/%/,$(GLUE_FILES)) $(addprefix $(H)/%-again/,$(GLUE_FILES))
 	@for f in $(GLUE_FILES); do cmp $(H)/$*/$$f $(H)/$*-again/$$f || exit; done
 check-glue: $(GLUE_LIB) $(GLUE_HEADER) $(B)/optee/bound/.built $(B)/optee/stock/.built
@@ -88,3 +88,6 @@ check-glue-bti: $(H)/glue-bti/libclient_binding_glue.a $(H)/glue-bti/client_bind
 	@$(call linked,glue-bti,bti)
 check-glue-arm check-glue-riscv64: check-%: $(addprefix $(H)/%/,$(GLUE_FILES))
 	@$(call linked,$*)
+# What one guest of a hypervisor has done is nothing to another.
+check-guests: $(B)/optee/guests/.built
+	@$(call linked,glue,guests) --guests

@@ -2,7 +2,7 @@
 # make test: each check is a goal check-NAME; scripts/run-checks runs them all and counts.
 
 CHECKS := build format clippy clippy-clients clippy-tas clippy-glue docs host-tests coverage unsafe shell reuse glue glue-again glue-arm glue-riscv64 \
-	series-tool linux-style linux-series bases optee-style optee-series optee-off boards mutants teec-series deny clients rng demo mixes bases-demo arm suite \
+	series-tool linux-style linux-series bases optee-style optee-series optee-off boards guests mutants teec-series deny clients rng demo mixes bases-demo arm suite \
 	quota reset xtest bench
 T := $(B)/test
 .PHONY: test check-further-series $(CHECKS:%=check-%)

@@ -63,7 +63,7 @@ impl Image {
                 _ => {}
             }
         }
-        for (key, symbol) in code_symbols(&file)? {
+        for (key, symbol) in named(&file, &CODE)? {
             let at = symbol.address();
             labels.insert(at, key.name.clone());
             if symbol.size() > 0 {
@@ -258,23 +258,27 @@ impl Image {
     }
 }
 
-/// What a function is called, and in which source file if it is static.
+/// What stands in sections of code.
+pub(crate) const CODE: [SymbolKind; 2] = [SymbolKind::Text, SymbolKind::Label];
+
+/// What a function or variable is called, and in which source file if it is static.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
     file: String,
     pub(crate) name: String,
 }
 
-/// What stands in sections of code. The static symbols of a file follow the file's own.
-pub(crate) fn code_symbols<'data, 'file>(
+/// What the file defines of these kinds. The static symbols of a source file follow its own.
+pub(crate) fn named<'data, 'file>(
     file: &'file object::File<'data>,
+    kinds: &[SymbolKind],
 ) -> Result<Vec<(Key, object::Symbol<'data, 'file>)>> {
     let mut source = "";
     let mut found = Vec::new();
     for symbol in file.symbols() {
         match symbol.kind() {
             SymbolKind::File => source = symbol.name()?,
-            SymbolKind::Text | SymbolKind::Label if symbol.is_definition() => {
+            kind if kinds.contains(&kind) && symbol.is_definition() => {
                 let file = if symbol.is_local() {
                     source.into()
                 } else {
@@ -290,6 +294,6 @@ pub(crate) fn code_symbols<'data, 'file>(
 }
 
 /// Whether the section has all of these flags (`SHF_*`).
-fn has(section: &object::Section<'_, '_>, flags: u64) -> bool {
+pub(crate) fn has(section: &object::Section<'_, '_>, flags: u64) -> bool {
     matches!(section.flags(), SectionFlags::Elf { sh_flags, .. } if sh_flags.0 & flags == flags)
 }

@@ -4,12 +4,13 @@
 
 mod a64;
 mod float;
+mod guests;
 mod image;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use comfy_table::{Table, presets::NOTHING};
-use image::{Image, Key, code_symbols};
+use image::{CODE, Image, Key, named};
 use object::read::archive::ArchiveFile;
 use object::{Architecture, Object, ObjectSection, ObjectSymbol, SymbolKind, SymbolSection};
 use rustc_demangle::demangle;
@@ -40,6 +41,9 @@ struct Args {
     /// The same core without client binding, to compare the stack with
     #[arg(long)]
     stock: Option<PathBuf>,
+    /// The core serves the guests of a hypervisor (CFG_NS_VIRTUALIZATION): nothing of ours may be shared by them
+    #[arg(long, requires = "core")]
+    guests: bool,
     /// Print the stack of each function, too
     #[arg(long)]
     table: bool,
@@ -107,7 +111,7 @@ fn main() -> Result<()> {
     let mut findings = Findings::default();
     let rust = library(&args, &mut findings)?;
     if let Some(core) = &args.core {
-        linked(&args, &Image::read(core)?, rust, &mut findings)?;
+        linked(&args, core, rust, &mut findings)?;
     }
     for finding in &findings.0 {
         println!("{finding}");
@@ -117,14 +121,20 @@ fn main() -> Result<()> {
 }
 
 /// What the linker made of the library and of C.
-fn linked(args: &Args, core: &Image, rust: BTreeSet<Key>, findings: &mut Findings) -> Result<()> {
+fn linked(args: &Args, core: &Path, rust: BTreeSet<Key>, findings: &mut Findings) -> Result<()> {
+    let read = |path: &Path| fs::read(path).with_context(|| path.display().to_string());
+    let objects = args.objects.iter().map(|object| read(object));
+    let objects = objects.collect::<Result<Vec<_>>>()?;
     let mut c = BTreeSet::new();
-    for object in &args.objects {
-        let octets = fs::read(object).with_context(|| object.display().to_string())?;
-        c.extend(functions(&octets)?);
+    for octets in &objects {
+        c.extend(functions(octets)?);
     }
-    let ours = Ours::new(core, rust, c);
-    vectors(core, findings)?;
+    if args.guests {
+        findings.none("not a guest's own", guests::shared(&read(core)?, &objects)?);
+    }
+    let core = Image::read(core)?;
+    let ours = Ours::new(&core, rust, c);
+    vectors(&core, findings)?;
     ours.pointers(findings);
     ours.calls(findings);
     let text = ours.hot_path(args.stock.as_deref(), findings)?;
@@ -171,7 +181,14 @@ fn library(args: &Args, findings: &mut Findings) -> Result<BTreeSet<Key>> {
             "a floating-point or vector register in the library",
             float::users(&file)?,
         );
-        let unwinding = [".data", ".got", ".init_array", ".ctors", ".eh_frame"];
+        let unwinding = [
+            ".data",
+            ".bss",
+            ".got",
+            ".init_array",
+            ".ctors",
+            ".eh_frame",
+        ];
         let sections = file.sections().filter(|section| section.size() > 0);
         let names = sections.filter_map(|section| Some(section.name().ok()?.to_string()));
         let bad = names.filter(|name| unwinding.iter().any(|prefix| name.starts_with(prefix)));
@@ -209,7 +226,7 @@ fn is_of_core(name: &str, architecture: Architecture) -> bool {
 /// The functions that an object file defines.
 fn functions(octets: &[u8]) -> Result<BTreeSet<Key>> {
     let file = object::File::parse(octets)?;
-    let symbols = code_symbols(&file)?.into_iter();
+    let symbols = named(&file, &CODE)?.into_iter();
     Ok(symbols
         .filter(|(_, symbol)| symbol.kind() == SymbolKind::Text)
         .map(|(key, _)| key)
