@@ -206,9 +206,8 @@ struct MemoryMap {
     arg_end: u64,
     env_start: u64,
     env_end: u64,
-    auxv: usize,
-    auxv_size: u32,
-    exe_fd: u32,
+    /// A pointer of the kernel's, `auxv_size`, `exe_fd`: as wide as the kernel is, whatever the program.
+    auxv_and_exe: [u32; 4],
 }
 
 /// Makes Linux believe that we execute that file, which takes a user namespace of one's own and
@@ -235,6 +234,8 @@ pub fn pretend_to_execute(file: BorrowedFd<'_>) -> anyhow::Result<()> {
     // Numbered as in proc(5), where the state is the third.
     let field = |number: usize| fields.get(number - 3).and_then(|field| field.parse().ok());
     let field = |number| field(number).ok_or(nix::Error::EINVAL);
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/arch")?;
+    let exe = file.as_raw_fd() as u32;
     let argument = MemoryMap {
         start_code: field(26)?,
         end_code: field(27)?,
@@ -248,9 +249,10 @@ pub fn pretend_to_execute(file: BorrowedFd<'_>) -> anyhow::Result<()> {
         arg_end: field(49)?,
         env_start: field(50)?,
         env_end: field(51)?,
-        auxv: 0,
-        auxv_size: 0,
-        exe_fd: file.as_raw_fd() as u32,
+        auxv_and_exe: match kernel.starts_with("armv") {
+            true => [0, 0, exe, 0],
+            false => [0, 0, 0, exe],
+        },
     };
     // SAFETY: everything but the executable stays what it is.
     let result = unsafe {
