@@ -3,7 +3,7 @@
 
 use crate::bases::{build, top};
 use crate::interrupt;
-use crate::tool::{logged, make, removed};
+use crate::tool::{end_of, logged, make, removed};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use glob::Pattern;
@@ -145,11 +145,7 @@ impl Board {
     fn configured(platform: &str, args: String) -> Result<Option<Self>> {
         let out = build().join("boards");
         let mut make = goal(&args, None, "conf.mk")?;
-        if !logged(&mut make, &out.join("conf.log"), false)?
-            .status()?
-            .success()
-        {
-            interrupt::check()?;
+        if done(&mut make, &out.join("conf.log"))?.is_some() {
             return Ok(None);
         }
         let conf = fs::read_to_string(out.join("out/conf.mk"))?;
@@ -182,12 +178,9 @@ impl Board {
         }
         fs::create_dir_all(file.parent().context("no folder")?)?;
         let log = file.with_added_extension("log");
-        let done = logged(&mut goal(&self.args, glue, "core/tee.bin")?, &log, false)?.status()?;
-        interrupt::check()?;
-        let size = if done.success() {
-            Ok(fs::metadata(build().join("boards/out/core/tee.bin"))?.len())
-        } else {
-            Err(first_error(&String::from_utf8_lossy(&fs::read(&log)?)))
+        let size = match done(&mut goal(&self.args, glue, "core/tee.bin")?, &log)? {
+            None => Ok(fs::metadata(build().join("boards/out/core/tee.bin"))?.len()),
+            Some(said) => Err(first_error(&said)),
         };
         let outcome = Outcome { state, size };
         fs::write(&file, serde_json::to_vec(&outcome)?)?;
@@ -233,6 +226,15 @@ fn goal(args: &str, glue: Option<&str>, file: &str) -> Result<Command> {
         .env("BOARD_GLUE", glue.unwrap_or_default())
         .env("BOARD_FILE", file);
     Ok(make)
+}
+
+/// What it said if OP-TEE's make failed. That it was not come to is an error.
+fn done(make: &mut Command, log: &Path) -> Result<Option<String>> {
+    let status = logged(make, log, false)?.status()?;
+    interrupt::check()?;
+    let said = String::from_utf8_lossy(&fs::read(log)?).into_owned();
+    ensure!(said.contains("make -s -C"), "make board:{}", end_of(log));
+    Ok((!status.success()).then_some(said))
 }
 
 /// Everything that a core is made of but the arguments.
