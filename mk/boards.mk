@@ -15,11 +15,12 @@ board-files: $(H)/src/optee-stock/.stamp $(H)/src/optee-bound/.stamp $(foreach g
 
 # For `xtask boards`: BOARD_FILE of a core with BOARD_ARGS, and with the library in BOARD_GLUE if there is one. What most boards
 # have in common is compiled once: the folder is the same for all, and there is nothing for a debugger, whose data would tell more.
+# Of the TAs in the tree those are built that a core has in it, as hikey's does.
 BOARD_OUT := $(H)/boards/out
 board: export CCACHE_DIR := $(H)/boards/ccache
 board: export CCACHE_NOHASHDIR := 1
 board:
-	$(MAKE) -s -C $(H)/src/optee-$(if $(BOARD_GLUE),bound,stock) -j$(JOBS) O=$(BOARD_OUT) CFG_DEBUG_INFO=n CFG_BUILD_IN_TREE_TA=n \
+	$(MAKE) -s -C $(H)/src/optee-$(if $(BOARD_GLUE),bound,stock) -j$(JOBS) O=$(BOARD_OUT) CFG_DEBUG_INFO=n \
 		CROSS_COMPILE32='ccache $(GLUE_TOOLS_glue-arm)' \
 		CROSS_COMPILE64='ccache $(if $(filter ARCH=riscv,$(BOARD_ARGS)),$(GLUE_TOOLS_glue-riscv64),$(GLUE_TOOLS))' \
 		TEE_IMPL_VERSION=$(OPTEE_IMPL_VERSION) TEE_IMPL_GIT_SHA1=0x0 $(BOARD_ARGS) \

@@ -44,8 +44,8 @@ struct Board {
     args: String,
     /// The folder of the library for it.
     glue: &'static str,
-    /// Whether the normal world has no say in what time it is.
-    own_clock: bool,
+    /// Whether the normal world has a say in what time it is.
+    clock: &'static str,
     has_user_tas: bool,
 }
 
@@ -131,7 +131,7 @@ fn configured(platform: &str, arch: &str) -> Result<Vec<Board>> {
         name: platform.into(),
         args: args.clone(),
         glue: "glue",
-        own_clock: false,
+        clock: "",
         has_user_tas: true,
     });
     let other = match default.glue {
@@ -160,7 +160,11 @@ impl Board {
             name: format!("{platform}/{kind}"),
             args,
             glue,
-            own_clock: !is_set("SECURE_TIME_SOURCE_REE"),
+            clock: if is_set("SECURE_TIME_SOURCE_REE") {
+                "REE"
+            } else {
+                "secure"
+            },
             has_user_tas: is_set("WITH_USER_TA"),
         }))
     }
@@ -210,7 +214,7 @@ impl Board {
         format!(
             "| {:<34} | {:<6} | {:>7} | {:>7} | {added:>6} | {} |",
             self.name,
-            if self.own_clock { "secure" } else { "REE" },
+            self.clock,
             octets(stock),
             octets(ours),
             why.map_or("", String::as_str)
