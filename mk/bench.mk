@@ -4,12 +4,12 @@
 BENCH := $(B)/bench
 $(BENCH)/.program: export OPTEE_CLIENT_EXPORT := $(B)/libteec
 $(BENCH)/.program: $(call cargo-sources,core/abi ta/proto host/client host/raw host/test host/bench) $(B)/libteec/.copied
-	@$(STEP) bench-program cargo build --locked --release --target $(GUEST_TARGET) -p client-binding-bench
+	@$(STEP) bench-program $(GUEST_STD:%=env %) cargo build --locked --release --target $(GUEST_TARGET) $(GUEST_STD:%=-Z build-std=std,panic_abort) -p client-binding-bench
 	@for v in $(VARIANTS); do mkdir -p $(@D)/$$v/usr/bin && \
 		cp $(CARGO_TARGET_DIR)/$(GUEST_TARGET)/release/binding-bench $(@D)/$$v/usr/bin/ || exit; done
 	@touch $@
 $(BENCH)/.ta: $(call cargo-sources,core/abi ta/clients ta/kit ta/proto ta/bench) $(B)/ta/.built $(H)/xtask
-	@$(STEP) bench-ta $(H)/xtask tas $(@D) bench
+	@$(STEP) bench-ta $(H)/xtask tas --arch $(CB_ARCH) $(@D) bench
 	@touch $@
 $(BENCH)/.plugin: $(call cargo-sources,ta/proto host/bench-plugin)
 	@$(STEP) bench-plugin cargo build --locked --release -p client-binding-bench-plugin
@@ -34,9 +34,9 @@ bench-files: boot-files $(addprefix $(BENCH)/,.program .ta .plugin) $(H)/bench-r
 
 # Five boots must say the same; one is enough to see a rise.
 bench: bench-files
-	@$(XTASK) bench --boots 5
+	@$(XTASK) bench --arch $(CB_ARCH) --boots 5
 bench-update: bench-files
-	@$(XTASK) bench --update
+	@$(XTASK) bench --arch $(CB_ARCH) --update
 # A boot may differ from others as a whole, once in a while: what rose has to do so again.
 check-bench: bench-files
 	$(XTASK) bench || $(XTASK) bench

@@ -91,6 +91,7 @@ include mk/rust.mk
 include mk/guest.mk
 include mk/configs.mk
 include mk/suite.mk
+include mk/bench.mk
 ifeq ($(CB_ARCH),arm64)
 include mk/kernel.mk
 include mk/xtest.mk
@@ -98,7 +99,6 @@ include mk/mutants.mk
 include mk/rng.mk
 include mk/fuzz.mk
 include mk/verify.mk
-include mk/bench.mk
 include mk/boards.mk
 -include mk/test.mk
 endif

@@ -4,7 +4,9 @@
 export CARGO_HOME := $(H)/cargo
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER := aarch64-linux-gnu-gcc
 export CARGO_TARGET_ARMV7_UNKNOWN_LINUX_GNUEABIHF_LINKER := arm-linux-gnueabihf-gcc
-GUEST_TARGET := aarch64-unknown-linux-gnu
+GUEST_TARGET := $(if $(filter arm,$(CB_ARCH)),armv7-unknown-linux-gnueabihf,aarch64-unknown-linux-gnu)
+# The root has a compiled std of one architecture alone.
+GUEST_STD := $(if $(filter arm,$(CB_ARCH)),RUSTC_BOOTSTRAP=1)
 
 # What the guest has of Debian, unpacked here: in the root there could be but one architecture's. The C library that programs for
 # AArch32 are linked with belongs where its compiler looks: in the root.

@@ -51,10 +51,9 @@ pub(crate) struct Processor {
 }
 
 impl Processor {
-    pub(crate) const ARM64: Self = Self {
-        arch: Arch::Arm64,
-        user: None,
-    };
+    pub(crate) fn of(arch: Arch) -> Self {
+        Self { arch, user: None }
+    }
 
     pub(crate) fn user(self) -> Arch {
         self.user.unwrap_or(self.arch)

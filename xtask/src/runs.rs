@@ -2,7 +2,7 @@
 //! What is played on systems: the regression suite, upstream's own, the demonstration, the bench. Each run is kept in a folder, and
 //! a program of host/evidence judges.
 
-use crate::arch::Processor;
+use crate::arch::{Arch, Processor};
 use crate::bases::{build, top};
 use crate::interrupt;
 use crate::machine::tas_for;
@@ -238,7 +238,11 @@ const XTEST: &str =
 
 impl Xtest {
     fn boot(&self, system: &System, folder: &Path) -> Result<Child> {
-        let mut boot = system.boot(Processor::ARM64, false, &format!("xtest-{}", system.name));
+        let mut boot = system.boot(
+            Processor::of(Arch::Arm64),
+            false,
+            &format!("xtest-{}", system.name),
+        );
         boot.arg("--to")
             .arg(folder)
             .arg("--overlay")
@@ -441,6 +445,9 @@ pub(crate) fn demo(demo: &Demo) -> Result<u8> {
 /// Counts instructions of calls on the stock and on the bound system
 #[derive(Args)]
 pub(crate) struct Bench {
+    /// On which processor
+    #[arg(long, value_enum, default_value_t)]
+    arch: Arch,
     /// How often each system is booted: all boots must say the same
     #[arg(long, value_name = "N", default_value_t = 1)]
     boots: u32,
@@ -458,7 +465,14 @@ pub(crate) struct Bench {
 
 /// Prints what client binding adds, and compares it with host/bench/counts.txt.
 pub(crate) fn bench(bench: &Bench) -> Result<u8> {
-    let folder = build().join("bench");
+    // AArch64's counts are those that may not rise.
+    let stand = bench.arch == Arch::Arm64;
+    ensure!(
+        stand || !bench.update,
+        "what is counted on AArch32 is held to nothing"
+    );
+    let made = bench.arch.build();
+    let folder = made.join("bench");
     let boots = emptied(folder.join("boots"))?;
     let mut folders = Vec::new();
     for n in 1..=bench.boots {
@@ -485,23 +499,22 @@ pub(crate) fn bench(bench: &Bench) -> Result<u8> {
             .split(' ')
             .nth(1)
             .unwrap_or("?"),
-        said(Command::new("aarch64-linux-gnu-gcc").arg("-dumpfullversion"))?,
-        fs::read_to_string(build().join("dl/linux/version"))?.trim()
+        said(Command::new(format!("{}gcc", bench.arch.cross())).arg("-dumpfullversion"))?,
+        fs::read_to_string(made.join("dl/linux/version"))?.trim()
     );
     let mut report = Command::new(build().join("bench-report"));
-    report.args(["--made-with", &made_with, "--standing"]);
-    if bench.update {
-        // The sources are read-only in the build root.
-        report.arg(folder.join("counts.txt")).arg("--update");
-    } else {
-        report.arg(top().join("host/bench/counts.txt"));
+    report.args(["--made-with", &made_with]);
+    if stand {
+        report.arg("--chart").arg(folder.join("invoke.svg"));
+        report.arg("--standing");
+        if bench.update {
+            // The sources are read-only in the build root.
+            report.arg(folder.join("counts.txt")).arg("--update");
+        } else {
+            report.arg(top().join("host/bench/counts.txt"));
+        }
     }
-    report
-        .arg("--build")
-        .arg(build())
-        .arg("--chart")
-        .arg(folder.join("invoke.svg"))
-        .args(folders);
+    report.arg("--build").arg(made).args(folders);
     judged_by("bench-report", &mut report)
 }
 
@@ -518,12 +531,13 @@ impl Bench {
         core: &str,
         options: &[&str],
     ) -> Result<()> {
-        let (bench, said) = (build().join("bench"), emptied(to.join(core))?);
+        let processor = Processor::of(self.arch);
+        let (bench, said) = (self.arch.build().join("bench"), emptied(to.join(core))?);
         let plugin = bench.join("libclient_binding_bench_plugin.so");
         let counts = to.join(format!("{core}.counts"));
         let plugin = format!("{},out={}", plugin.display(), counts.display());
         let system = System::of(core, stack, "debian");
-        let mut boot = system.boot(Processor::ARM64, true, step);
+        let mut boot = system.boot(processor, true, step);
         boot.args(["--ta", stack, "--icount", "--plugin", &plugin]);
         boot.arg("--overlay")
             .arg(bench.join(stack))

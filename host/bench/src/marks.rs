@@ -1,21 +1,26 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The marks: instructions that do nothing.
 #![cfg_attr(
-    target_arch = "aarch64",
+    any(target_arch = "aarch64", target_arch = "arm"),
     expect(unsafe_code, reason = "a mark is an instruction")
 )]
 
 use client_binding_proto::calls::{ARM, BEGIN, Call, DISARM, END};
 
+#[cfg(target_arch = "arm")]
+use client_binding_proto::calls::a32_hint as hint;
+#[cfg(target_arch = "aarch64")]
+use client_binding_proto::calls::a64_hint as hint;
+
 /// The hint of that number; elsewhere than on the guest, nothing.
 macro_rules! hint {
     ($number:expr) => {{
-        #[cfg(target_arch = "aarch64")]
+        #[cfg(any(target_arch = "aarch64", target_arch = "arm"))]
         // SAFETY: a hint that has no meaning is a nop.
         unsafe {
-            std::arch::asm!("hint {}", const $number)
+            std::arch::asm!(".inst {}", const hint($number))
         };
-        #[cfg(not(target_arch = "aarch64"))]
+        #[cfg(not(any(target_arch = "aarch64", target_arch = "arm")))]
         let _: u8 = $number;
     }};
 }

@@ -13,17 +13,24 @@ pub const ARM: u8 = 0x7e;
 /// No longer.
 pub const DISARM: u8 = 0x7d;
 
-/// The code of `hint #number`.
-pub const fn hint(number: u8) -> u32 {
+/// The code of `hint #number` in A64.
+pub const fn a64_hint(number: u8) -> u32 {
     0xd503_201f | (number as u32) << 5
 }
 
-/// What a code marks.
+/// The code of its like in A32.
+pub const fn a32_hint(number: u8) -> u32 {
+    0xe320_f000 | number as u32
+}
+
+/// What a code marks, of whichever of them it is.
 pub fn mark(code: u32) -> Option<Mark> {
-    let number = (code >> 5 & 0x7f) as u8;
-    if code != hint(number) {
-        return None;
-    }
+    let (a64, a32) = ((code >> 5 & 0x7f) as u8, (code & 0x7f) as u8);
+    let number = match code {
+        _ if code == a64_hint(a64) => a64,
+        _ if code == a32_hint(a32) => a32,
+        _ => return None,
+    };
     match number {
         END => Some(Mark::End),
         ARM => Some(Mark::Arm),
@@ -131,22 +138,25 @@ mod tests {
 
     #[test]
     fn each_mark_is_recognized_and_nothing_else() {
-        for (number, call) in (BEGIN..).zip(Call::ALL) {
-            assert_eq!(mark(hint(number)), Some(Mark::Begin(*call)));
-            assert_eq!(Call::named(call.name()), Some(*call));
+        for hint in [a64_hint, a32_hint] {
+            for (number, call) in (BEGIN..).zip(Call::ALL) {
+                assert_eq!(mark(hint(number)), Some(Mark::Begin(*call)));
+                assert_eq!(Call::named(call.name()), Some(*call));
+            }
+            assert_eq!(mark(hint(END)), Some(Mark::End));
+            assert_eq!(mark(hint(ARM)), Some(Mark::Arm));
+            assert_eq!(mark(hint(DISARM)), Some(Mark::Disarm));
+            // nop, bti jc or what is nothing in A32, a call number nobody has, an instruction that is no hint
+            for code in [
+                hint(0),
+                hint(38),
+                hint(BEGIN + Call::ALL.len() as u8),
+                0xd65f_03c0,
+            ] {
+                assert_eq!(mark(code), None);
+            }
         }
-        assert_eq!(mark(hint(END)), Some(Mark::End));
-        assert_eq!(mark(hint(ARM)), Some(Mark::Arm));
-        assert_eq!(mark(hint(DISARM)), Some(Mark::Disarm));
-        // nop, bti jc, a call number nobody has, an instruction that is no hint
-        for code in [
-            hint(0),
-            hint(38),
-            hint(BEGIN + Call::ALL.len() as u8),
-            0xd65f_03c0,
-        ] {
-            assert_eq!(mark(code), None);
-        }
-        assert_eq!(hint(0), 0xd503_201f);
+        assert_eq!(a64_hint(0), 0xd503_201f);
+        assert_eq!(a32_hint(0), 0xe320_f000);
     }
 }

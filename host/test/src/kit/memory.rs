@@ -242,7 +242,7 @@ impl Pin {
 
     /// Reads into the page from a file, at an offset in the page.
     pub fn read(&self, from: BorrowedFd<'_>, length: u32) -> nix::Result<()> {
-        const OFF_SQES: i64 = 0x1000_0000;
+        const OFF_SQES: libc::off_t = 0x1000_0000;
         let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         let map = |offset| {
             // SAFETY: a new mapping, which nothing else can be in the way of.

@@ -26,11 +26,11 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// The counts that stand
+    /// The counts that stand; without it nothing can rise
     #[arg(long)]
-    standing: PathBuf,
+    standing: Option<PathBuf>,
     /// Write what was measured there instead of comparing
-    #[arg(long)]
+    #[arg(long, requires = "standing")]
     update: bool,
     /// Compilers and Linux; counts of others are not compared
     #[arg(long)]
@@ -124,16 +124,17 @@ fn report(args: &Args) -> Result<bool> {
     for (prefix, counts) in &lending {
         measured.add_lending(prefix, counts);
     }
-    if args.update {
-        measured.write(&args.standing)?;
-    } else {
-        complaints.extend(measured.compare(&Standing::read(&args.standing)?, &args.standing));
+    match &args.standing {
+        Some(path) if args.update => measured.write(path)?,
+        Some(path) => {
+            complaints.extend(measured.compare(&Standing::read(path)?, path));
+            complaints.extend(measured.beyond());
+        }
+        None => {}
     }
     if complaints.is_empty() {
-        println!(
-            "The same in each of {} boots, and nothing rose.",
-            args.boots.len()
-        );
+        let rose = args.standing.as_ref().map_or("", |_| ", and nothing rose");
+        println!("The same in each of {} boots{rose}.", args.boots.len());
     }
     for complaint in &complaints {
         println!("{complaint}");

@@ -4,6 +4,7 @@
 
 use anyhow::{Context, Result, bail};
 use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
+use std::ops::Range;
 use std::path::Path;
 
 /// What a call goes through.
@@ -54,17 +55,30 @@ pub(crate) type Symbol = (Layer, String);
 
 /// Of a function without a symbol; sorted before whatever begins at the same address.
 const UNNAMED: &str = "(unnamed)";
-/// Where Linux is, with its modules.
-const LINUX: u64 = 0xffff_8000_0000_0000;
-/// Where TAs are.
-const TAS: std::ops::Range<u64> = 0x4000_0000..0x8000_0000;
+/// Where Linux is, with its modules, and where TAs are.
+const AARCH64: (u64, Range<u64>) = (0xffff_8000_0000_0000, 0x4000_0000..0x8000_0000);
+/// There TAs are where programs are, too: both count as programs.
+const AARCH32: (u64, Range<u64>) = (0xbf00_0000, 0..0);
 
 /// Functions by address.
-#[derive(Default)]
 pub(crate) struct Places {
     symbols: Vec<(u64, Symbol)>,
     /// Where libteec, TF-A and the core have their code.
-    code: Vec<(Layer, std::ops::Range<u64>)>,
+    code: Vec<(Layer, Range<u64>)>,
+    linux: u64,
+    tas: Range<u64>,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        let (linux, tas) = AARCH64;
+        Self {
+            symbols: Vec::new(),
+            code: Vec::new(),
+            linux,
+            tas,
+        }
+    }
 }
 
 impl Places {
@@ -79,13 +93,20 @@ impl Places {
         places.kallsyms(kallsyms).with_context(told)?;
         for (layer, file, bias) in [
             (Layer::Libteec, "libteec/usr/lib/libteec.so", libteec),
-            (Layer::TfA, "tfa/qemu/release/bl31/bl31.elf", 0),
             (Layer::Core, &format!("optee/{system}/core/tee.elf"), 0),
+            (Layer::TfA, "tfa/qemu/release/bl31/bl31.elf", 0),
         ] {
+            // On AArch32 the core is the monitor, too.
+            if layer == Layer::TfA && places.linux == AARCH32.0 {
+                continue;
+            }
             let file = build.join(file);
             let named = || file.display().to_string();
             let octets = std::fs::read(&file).with_context(named)?;
-            places.elf(layer, &octets, bias).with_context(named)?;
+            let is_64 = places.elf(layer, &octets, bias).with_context(named)?;
+            if !is_64 {
+                (places.linux, places.tas) = AARCH32;
+            }
         }
         places.symbols.sort();
         Ok(places)
@@ -109,8 +130,8 @@ impl Places {
         Ok(())
     }
 
-    /// What is that much above the addresses in the file.
-    fn elf(&mut self, layer: Layer, octets: &[u8], bias: u64) -> Result<()> {
+    /// What is that much above the addresses in the file. Says whether those have 64 bits.
+    fn elf(&mut self, layer: Layer, octets: &[u8], bias: u64) -> Result<bool> {
         let file = object::File::parse(octets)?;
         for section in file.sections() {
             let code = section.kind() == object::SectionKind::Text;
@@ -126,7 +147,8 @@ impl Places {
                 || symbol.kind() == SymbolKind::Unknown;
             if code && symbol.section_index().is_some() && !name.starts_with('$') {
                 let name = format!("{:#}", rustc_demangle::demangle(name));
-                let start = symbol.address() + bias;
+                // That of a T32 function is odd.
+                let start = (symbol.address() & !u64::from(!file.is_64())) + bias;
                 self.symbols.push((start, (layer, plain(&name))));
                 if layer == Layer::Libteec {
                     // What follows may be one of those that Debian took away.
@@ -135,7 +157,7 @@ impl Places {
                 }
             }
         }
-        Ok(())
+        Ok(file.is_64())
     }
 
     pub(crate) fn of(&self, address: u64) -> Symbol {
@@ -152,10 +174,10 @@ impl Places {
 
     /// Linux stands for its driver, too.
     fn layer(&self, address: u64) -> Layer {
-        if address >= LINUX {
+        if address >= self.linux {
             return Layer::Linux;
         }
-        if TAS.contains(&address) {
+        if self.tas.contains(&address) {
             return Layer::Ta;
         }
         let mut code = self.code.iter();
