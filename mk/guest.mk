@@ -26,9 +26,6 @@ $(B)/boot/base.cpio: $(GUEST_FILES) mk/guest.mk $(CLIENTS)/.built $(SYSROOT)/.un
 # A further libteec lies over the guest's own: libteec-rules,VERSION
 LIBTEECS := $(subst _,.,$(patsubst LIBTEEC_%_SUITE,%,$(filter LIBTEEC_%_SUITE,$(.VARIABLES))))
 define libteec-rules
-$(B)/dl/libteec-$(1)/.done: $(H)/variables.mk
-	@$(STEP) libteec-$(1)-fetch scripts/fetch libteec-$(1) $$(@D)
-	@touch $$@
 $(B)/boot/libteec-$(1).cpio: $(B)/dl/libteec-$(1)/.done mk/guest.mk
 	@rm -rf $(G)/libteec-$(1); mkdir -p $(G)/libteec-$(1)
 	@for p in $(B)/dl/libteec-$(1)/*.deb; do dpkg -x $$$$p $(G)/libteec-$(1) || exit; done

@@ -15,7 +15,7 @@ $(B)/src/kernel/.stamp: $(B)/dl/linux/.done
 	@touch $@
 
 # The build's user, host and date are pinned, as everywhere.
-kernel-make = $(MAKE) -C $(B)/src/kernel O=$(1) -j$(JOBS) ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- \
+kernel-make = $(MAKE) -C $(B)/src/kernel O=$(1) -j$(JOBS) ARCH=arm64 CROSS_COMPILE=$(CROSS) \
 	KBUILD_BUILD_USER=build KBUILD_BUILD_HOST=root KBUILD_BUILD_TIMESTAMP=@$(SOURCE_DATE_EPOCH)
 
 # A line of a fragment that the configuration does not take is an error, not a surprise at run time.

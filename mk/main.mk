@@ -37,6 +37,14 @@ export SOURCE_DATE_EPOCH
 # nearest-to,KIND,FOLDER: the base whose series a tree of the user's own gets
 nearest-to = $(or $(shell . scripts/lib.sh && nearest $(1) $(2)),$(error $(2) has no version))
 
+# What is fetched.
+define fetch-rules
+$(1)/dl/%/.done: $(H)/variables.mk
+	@$(STEP) $$*-fetch scripts/fetch $$* $$(@D)
+	@touch $$@
+endef
+$(foreach f,$(sort $(H) $(B)),$(eval $(call fetch-rules,$f)))
+
 # The series as they are applied: patches whole, with the files that they bring. series-rules,KIND,PATCHES,FILES,BASE: how they come about.
 define series-rules
 $(1)_SERIES := $(patsubst $(2)/%,$(H)/series/$(1)/%,$(sort $(if $(2),$(shell find $(2) -name '*.patch'))))
@@ -54,10 +62,6 @@ endef
 # tree-rules,KIND,TOP: the rules of a foreign tree's source, in that folder. $(KIND_OWN) is not empty when the user gave a tree of their
 # own; such a tree is looked through at each run.
 define tree-rules
-$(2)/dl/$(1)/.done: $(H)/variables.mk
-	@$(STEP) $(1)-fetch scripts/fetch $(1) $$(@D)
-	@touch $$@
-
 $(2)/src/$(1)-stock/.checked: $(2)/dl/$(1)/.done $(H)/src/$(1).origin scripts/prepare-tree $(if $($(1)_OWN),FORCE)
 	@$(STEP) $(1)-unpack scripts/prepare-tree $(1) stock $$(@D) $(2)/dl/$(1)
 

@@ -11,9 +11,6 @@ GUEST_STD := $(if $(filter arm,$(CB_ARCH)),RUSTC_BOOTSTRAP=1)
 # What the guest has of Debian, unpacked here: in the root there could be but one architecture's. The C library that programs for
 # AArch32 are linked with belongs where its compiler looks: in the root.
 SYSROOT := $(B)/sysroot
-$(B)/dl/guest/.done: $(H)/variables.mk
-	@$(STEP) guest-fetch scripts/fetch guest $(@D)
-	@touch $@
 $(SYSROOT)/.unpacked: $(B)/dl/guest/.done
 	@rm -rf $(@D); mkdir -p $(@D)
 	@for p in $(B)/dl/guest/*.deb; do dpkg -x $$p $(@D) || exit; done

@@ -24,7 +24,7 @@ $(SUITE)/.probes: $(call cargo-sources,core/abi ta/clients ta/kit ta/probe ta/pr
 # A client inside of each of Debian's kernels; the driver's series does not change what it sees of tee.ko.
 # suite-kernel-rules,BASE
 define suite-kernel-rules
-$(SUITE)/.kernel-$(1): $(wildcard host/test/kernel/*) $(B)/$(1)/stock/.built mk/suite.mk
+$(SUITE)/.kernel-$(1): $(wildcard host/test/kernel/*) $(B)/$(1)/stock/.built $(call kernel-headers,$(1)) mk/suite.mk
 	@rm -rf $$(@D)/kernel-$(1); mkdir -p $$(@D)/kernel-$(1)
 	@cp host/test/kernel/* $$(@D)/kernel-$(1)/
 	@$(STEP) suite-kernel-$(1) $$(call modules-make,$(1),$$(@D)/kernel-$(1),KBUILD_EXTRA_SYMBOLS=$(B)/src/$(1)-stock/drivers/tee/Module.symvers modules)

@@ -2,9 +2,6 @@
 # Upstream's own suite, xtest, on our systems: what is put over the guest, and the program that compares the runs.
 
 XTEST := $(B)/xtest
-$(H)/dl/xtest/.done: $(H)/variables.mk
-	@$(STEP) xtest-fetch scripts/fetch xtest $(@D)
-	@touch $@
 
 # The package has the suite's TAs; pkcs11's comes from the tree that the core is built from.
 PKCS11_TA := ta/pkcs11/fd02c9da-306c-48c7-a49c-bbd827ae86ee.ta
@@ -16,7 +13,7 @@ $(XTEST)/tas/.built: $(H)/src/optee-stock/.stamp mk/optee.mk mk/xtest.mk
 $(XTEST)/.overlay: $(H)/dl/xtest/.done $(XTEST)/tas/.built mk/xtest.mk
 	@rm -rf $(XTEST)/overlay; mkdir -p $(XTEST)/overlay
 	@for p in $(H)/dl/xtest/*.deb; do dpkg -x $$p $(XTEST)/overlay || exit; done
-	@rm -rf $(XTEST)/overlay/{etc,usr/share,usr/lib/aarch64-linux-gnu/gconv}
+	@rm -rf $(XTEST)/overlay/{etc,usr/share,usr/lib/$(TRIPLET)/gconv}
 	@cp $(XTEST)/tas/$(PKCS11_TA) $(XTEST)/overlay/usr/lib/optee_armtz/
 	@touch $@
 
