@@ -25,6 +25,10 @@ pub mod grants;
 mod panic;
 pub mod pta;
 
+/// What the functions, records and numbers here mean. It rises with any change of that, and so does the number in
+/// client_binding.c, or the files of another version would get along with this library.
+pub const CLIENT_BINDING_GLUE_VERSION: u32 = 1;
+
 /// Event: a TA begins to open a session. The claim is the core's own word.
 pub const CLIENT_BINDING_BEGIN_BY_TA: u32 = 0;
 /// Event: the normal world begins to open a session, with a claim.
