@@ -3,8 +3,8 @@
 # built unless asked for: `make configs`, or scripts/qemu-run.sh --core NAME --kernel NAME.
 
 # Cores: the bound tree with more options. "ffa" is called through FF-A, which needs one of our own kernels; "quota" lets a
-# client have four sessions; "plain" is bound without the options, to see what those add.
-CORES = debug lockdep pager bti kasan all concurrent ffa quota plain
+# client have four sessions.
+CORES = debug lockdep pager bti kasan all concurrent ffa quota
 # Two are AArch64's alone.
 ONLY_ARM64 = bti ffa
 core_ARGS_debug := DEBUG=1 CFG_TEE_CORE_DEBUG=y CFG_CLIENT_BINDING_DEBUG=y
@@ -16,7 +16,6 @@ core_ARGS_all := CFG_CLIENT_BINDING_ALL=y
 core_ARGS_concurrent := CFG_CONCURRENT_SINGLE_INSTANCE_TA=y
 core_ARGS_ffa := CFG_CORE_SEL1_SPMC=y
 core_ARGS_quota := CFG_CLIENT_BINDING_MAX_SESSIONS=4
-core_ARGS_plain := CFG_CLIENT_BINDING_PTA=n CFG_CLIENT_BINDING_DELEGATION=n
 core_GLUE_bti := glue-bti
 
 CORES_HERE := $(if $(filter arm,$(CB_ARCH)),$(filter-out $(ONLY_ARM64),$(CORES)),$(CORES))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # OP-TEE OS: "stock" is Debian's source as it is, "bound" has the series of core/patches on top: fixes of bugs that are the
-# base's own, refactoring, the binding, its options. The first two parts are not behind CFG_CLIENT_BINDING.
+# base's own, refactoring, speed, the binding, its options. The first three parts are not behind CFG_CLIENT_BINDING.
 
 optee_OWN := $(OPTEE_OS_SRC)
 upper = $(shell tr a-z A-Z <<<'$(1)' | tr -c 'A-Z0-9\n' _)

@@ -5,6 +5,7 @@ use crate::bases::build;
 use crate::tool::{self, run, without_make};
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -152,7 +153,9 @@ impl Check {
 /// Whether it is there whatever the options are.
 fn is_plain(patch: &Path) -> bool {
     let part = patch.parent().and_then(Path::file_name).unwrap_or_default();
-    part == "1-fixes" || part == "2-refactoring"
+    ["1-fixes", "2-refactoring", "3-speed"]
+        .map(OsStr::new)
+        .contains(&part)
 }
 
 /// Back to the tree without the series, file by file, so that make notices what the last round left.
@@ -194,7 +197,8 @@ mod tests {
         for (patch, plain) in [
             ("a/1-fixes/0001-b.patch", true),
             ("2-refactoring/0001.patch", true),
-            ("a/3-binding/1-fixes.patch", false),
+            ("3-speed/0001.patch", true),
+            ("a/4-binding/1-fixes.patch", false),
             ("0001-b.patch", false),
         ] {
             assert_eq!(is_plain(Path::new(patch)), plain, "{patch}");

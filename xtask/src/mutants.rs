@@ -377,8 +377,8 @@ fn try_off(mutant: &Mutant) -> Result<Verdict> {
         folder.join("plain.patch"),
         build().join("test/mutant.patch"),
     );
-    together(&plain, "[12]", "")?;
-    together(&rest, "[34]", &mutant.text)?;
+    together(&plain, "[123]", "")?;
+    together(&rest, "[45]", &mutant.text)?;
     let mut check = Command::new(xtask());
     check.args(["series", "check", "optee-off"]);
     check.args([

@@ -448,6 +448,9 @@ pub(crate) struct Bench {
     /// On which processor
     #[arg(long, value_enum, default_value_t)]
     arch: Arch,
+    /// On cores with asserts, which nobody ships
+    #[arg(long, conflicts_with = "update")]
+    asserts: bool,
     /// How often each system is booted: all boots must say the same
     #[arg(long, value_name = "N", default_value_t = 1)]
     boots: u32,
@@ -465,8 +468,8 @@ pub(crate) struct Bench {
 
 /// Prints what client binding adds, and compares it with host/bench/counts.txt.
 pub(crate) fn bench(bench: &Bench) -> Result<u8> {
-    // AArch64's counts are those that may not rise.
-    let stand = bench.arch == Arch::Arm64;
+    // These counts are those that may not rise.
+    let stand = bench.arch == Arch::Arm64 && !bench.asserts;
     ensure!(
         stand || !bench.update,
         "what is counted on AArch32 is held to nothing"
@@ -477,21 +480,18 @@ pub(crate) fn bench(bench: &Bench) -> Result<u8> {
     let mut folders = Vec::new();
     for n in 1..=bench.boots {
         let boot = emptied(boots.join(n.to_string()))?;
-        for (stack, options) in [("stock", &[][..]), ("bound", &["--denied"])] {
-            bench.count(&boot, &format!("bench-{stack}-{n}"), stack, stack, options)?;
+        for (core, driver, options) in [
+            ("stock", "stock", &[][..]),
+            ("off", "stock", &[]),
+            ("bound", "bound", &["--denied", "--lend"]),
+        ] {
+            bench.count(&boot, n, driver, core, options)?;
         }
         folders.push(boot);
     }
     let first = folders.first().context("no boot, no count")?;
-    for stack in ["stock", "bound"] {
-        let core = format!("crowd-{stack}");
-        let crowd = &["--crowd", "10000"];
-        bench.count(first, &format!("bench-{core}"), stack, &core, crowd)?;
-    }
-    let lending = emptied(first.join("lend"))?;
-    for core in ["bound", "nodebug"] {
-        let step = format!("bench-lend-{core}");
-        bench.count(&lending, &step, "bound", core, &["--lend"])?;
+    for (core, driver) in [("crowd-stock", "stock"), ("crowd-bound", "bound")] {
+        bench.count(first, 1, driver, core, &["--crowd", "10000"])?;
     }
     let made_with = format!(
         "rustc {}, gcc {}, Linux {}",
@@ -514,6 +514,7 @@ pub(crate) fn bench(bench: &Bench) -> Result<u8> {
             report.arg(top().join("host/bench/counts.txt"));
         }
     }
+    report.args(["--prefix", bench.prefix()]);
     report.arg("--build").arg(made).args(folders);
     judged_by("bench-report", &mut report)
 }
@@ -522,15 +523,22 @@ pub(crate) fn bench(bench: &Bench) -> Result<u8> {
 const COUNT: &str = "binding-bench \"$@\" && exec grep ' [tT] ' /proc/kallsyms";
 
 impl Bench {
+    /// What cores of such a build are called.
+    fn prefix(&self) -> &'static str {
+        if self.asserts { "asserts-" } else { "shipped-" }
+    }
+
     /// One boot: CORE.counts and CORE.symbols in that folder.
     fn count(
         &self,
         to: &Path,
-        step: &str,
+        number: u32,
         stack: &str,
         core: &str,
         options: &[&str],
     ) -> Result<()> {
+        let core = &format!("{}{core}", self.prefix());
+        let step = &format!("bench-{core}-{number}");
         let processor = Processor::of(self.arch);
         let (bench, said) = (self.arch.build().join("bench"), emptied(to.join(core))?);
         let plugin = bench.join("libclient_binding_bench_plugin.so");

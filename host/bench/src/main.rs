@@ -45,7 +45,7 @@ struct Args {
     /// Count nothing but invokes while so many other sessions are open
     #[arg(long, value_name = "SESSIONS")]
     crowd: Option<u32>,
-    /// Count nothing but an invoke by the owner, the same by a grantee, lending and taking back
+    /// Count, too, an invoke by an owner who has lent it, the same by the grantee, lending and taking back
     #[arg(long)]
     lend: bool,
 }
@@ -72,10 +72,11 @@ fn main() -> Result<()> {
         return crowd(sessions, rounds);
     }
     OWNER.act()?;
+    bench(&args, rounds, loads)?;
     if args.lend {
-        return lend(rounds);
+        lend(rounds)?;
     }
-    bench(&args, rounds, loads)
+    Ok(())
 }
 
 /// The line about libteec's code in `/proc/self/maps`.
@@ -115,7 +116,7 @@ fn lend(rounds: Rounds) -> Result<()> {
     request.session = owner.number();
     let mut grantee = tee.take_up(lender.lend(&request)??)?;
     let accepted = Answer::is_success;
-    rounds.each(|| invoke(&mut owner, Call::Invoke0, none, accepted))?;
+    rounds.each(|| invoke(&mut owner, Call::Lender0, none, accepted))?;
     rounds.each(|| invoke(&mut grantee, Call::Grantee0, none, accepted))?;
 
     let room = managing.allocate(Request::SIZE)?;

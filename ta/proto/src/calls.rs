@@ -106,6 +106,8 @@ calls! {
     Load4 "load-4" "open, TA not loaded, 4 parameters",
     /// The close of the only session, after which the TA is unloaded.
     Unload "unload" "close, TA unloaded",
+    /// An empty command by the owner, who has lent it to somebody.
+    Lender0 "lender-0" "invoke, something lent",
     /// An empty command of what was lent, by the grantee.
     Grantee0 "grantee-0" "a grantee's invoke",
     /// Lending it.
@@ -121,9 +123,12 @@ impl Call {
         !matches!(self, Self::Load0 | Self::Load4 | Self::Unload)
     }
 
-    /// Whether it is about what is lent: counted in boots of its own.
+    /// Whether it is about what is lent, which there is on bound systems alone.
     pub const fn is_of_lending(self) -> bool {
-        matches!(self, Self::Grantee0 | Self::Lend | Self::Revoke)
+        matches!(
+            self,
+            Self::Lender0 | Self::Grantee0 | Self::Lend | Self::Revoke
+        )
     }
 
     /// The call of that name.

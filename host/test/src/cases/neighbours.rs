@@ -307,6 +307,12 @@ pub(super) const CASES: &[Case] = &[
         &[12],
         ask_statistics_in_vain,
     ),
+    Case::service(
+        8046,
+        "The number of a closed session isn't the next one's",
+        &[12],
+        number_again,
+    ),
 ];
 
 /// Stock stops at each of these. Nobody is served, but who has asked gets an answer.
@@ -489,10 +495,28 @@ fn ask_statistics_in_vain(bench: &Bench) -> Result<Option<String>> {
         stats.snapshot()?;
     }
     user.line.go()?;
+    // Not once, as long as it is for case 8046 to find that numbers come again at once.
     let same: u32 = user.finish()?;
-    ensure!(same > 0, "no number came again");
     seats.into_iter().try_for_each(Seat::close)?;
     Ok(Some(format!("{times} times, {same} numbers came again")))
+}
+
+/// On stock the next one has it if no other session is open.
+fn number_again(bench: &Bench) -> Result<Option<String>> {
+    if !bench.stack.has_bound_core() {
+        return Ok(None);
+    }
+    OWNER.act()?;
+    let tee = Tee::connect()?;
+    let mut before = tee.open(STATS, Login::User)?;
+    for round in 0..bench.rounds(50, 1000) {
+        tee.close(before)?;
+        let next = tee.open(STATS, Login::User)?;
+        ensure!(next != before, "session {} after {round} opens", before.0);
+        before = next;
+    }
+    tee.close(before)?;
+    Ok(Some(format!("up to session {}", before.0)))
 }
 
 /// The TA opens another and invokes a command without parameters there.

@@ -192,8 +192,8 @@ fn cancel_open(bench: &Bench) -> Result<Option<String>> {
     let ta = flavour(Kind::Private, false);
     OWNER.act()?;
     let tee = Tee::connect()?;
-    // The number that the next session will have.
-    let last = tee.open(ta.uuid, Login::User)?;
+    // The number that the next session will have, or one of the next.
+    let mut next = tee.open(ta.uuid, Login::User)?.0 + 1;
     let mut tried = 0;
     for _ in 0..bench.rounds(3, 100) {
         let mut guesser = Process::start(|line| {
@@ -202,7 +202,7 @@ fn cancel_open(bench: &Bench) -> Result<Option<String>> {
             let start = Instant::now();
             let mut tried = 0;
             while start.elapsed() < Duration::from_millis(250) {
-                for number in last.0 + 1..last.0 + 8 {
+                for number in next..next + 8 {
                     let result = tee.cancel(Session(number));
                     ensure!(
                         matches!(result, Err(Errno::EINVAL | Errno::EACCES)),
@@ -218,6 +218,7 @@ fn cancel_open(bench: &Bench) -> Result<Option<String>> {
         let session = opened.context("the open was disturbed")?;
         // Once it is open, a stranger's cancellation is found out elsewhere: close quickly.
         tee.close(session)?;
+        next = session.0;
         tried += match guesser.finish::<u32>() {
             Ok(tried) => tried,
             // Where nobody verifies, a guess that hits the open session cancels.

@@ -41,9 +41,12 @@ struct Args {
     /// Where everything was built
     #[arg(long)]
     build: PathBuf,
-    /// Folders of one boot of each system: stock.counts, stock.symbols, bound.counts,
-    /// bound.symbols; the first has the same of the cores with many sessions, crowd-stock
-    /// and crowd-bound; and lend, a folder with those of two more boots, bound and nodebug
+    /// What the names of the cores begin with
+    #[arg(long)]
+    prefix: String,
+    /// Folders of one boot of each core: CORE.counts and CORE.symbols of stock, off (the
+    /// series without the option) and bound; the first has the same of the cores with many
+    /// sessions, crowd-stock and crowd-bound
     #[arg(required = true)]
     boots: Vec<PathBuf>,
 }
@@ -58,7 +61,7 @@ struct System {
     counts: BTreeMap<Call, Counts>,
 }
 
-fn system(args: &Args, name: &str) -> Result<System> {
+fn system(args: &Args, name: &str, has_crowd: bool) -> Result<System> {
     let mut boots = Vec::new();
     let mut counts = BTreeMap::new();
     for folder in &args.boots {
@@ -68,17 +71,20 @@ fn system(args: &Args, name: &str) -> Result<System> {
         }
         boots.push(run);
     }
-    let (run, detail) = boot(args, &args.boots[0], &format!("crowd-{name}"))?;
-    counts.extend(detail);
-    boots[0].take_in(run);
+    if has_crowd {
+        let (run, detail) = boot(args, &args.boots[0], &format!("crowd-{name}"))?;
+        counts.extend(detail);
+        boots[0].take_in(run);
+    }
     Ok(System { boots, counts })
 }
 
 /// A boot of the core with that name, and the instructions of each call at their places.
 fn boot(args: &Args, folder: &Path, core: &str) -> Result<(Run, BTreeMap<Call, Counts>)> {
+    let core = format!("{}{core}", args.prefix);
     let file = |kind| folder.join(format!("{core}.{kind}"));
     let run = Run::read(&file("counts"))?;
-    let places = Places::read(&args.build, core, &file("symbols"))?;
+    let places = Places::read(&args.build, &core, &file("symbols"))?;
     let calls = Call::ALL.iter();
     let counts = calls.filter_map(|call| Some((*call, run.counts(*call, &places)?)));
     let counts = counts.collect();
@@ -86,25 +92,36 @@ fn boot(args: &Args, folder: &Path, core: &str) -> Result<(Run, BTreeMap<Call, C
 }
 
 fn report(args: &Args) -> Result<bool> {
-    let (stock, bound) = (system(args, "stock")?, system(args, "bound")?);
-    let nothing = |system: &System| system.counts.get(&Call::Nothing).map(Counts::total);
-    ensure!(
-        (nothing(&stock), nothing(&bound)) == (Some(0), Some(0)),
-        "between two marks there is something"
-    );
+    let stock = system(args, "stock", true)?;
+    let off = system(args, "off", false)?;
+    let bound = system(args, "bound", true)?;
+    let systems = [("stock", &stock), ("off", &off), ("bound", &bound)];
+    for (name, system) in systems {
+        let nothing = system.counts.get(&Call::Nothing).map(Counts::total);
+        ensure!(
+            nothing == Some(0),
+            "between two marks there is something on {name}"
+        );
+    }
     println!("{}\n", totals(&stock, &bound));
     let layers = layers(&stock, &bound);
     println!("{}\n", layer_table(&layers));
     if let Some(path) = &args.chart {
         chart::draw(path, &layers)?;
     }
-    println!("{}\n", added_by_layer(&stock, &bound));
-    println!("{}\n", added_by_symbol(&stock, &bound));
-    let lending = [("bound", ""), ("nodebug", "nodebug-")];
-    let lending = lending.map(|(core, prefix)| Ok((prefix, lending_on(args, core)?)));
-    let lending = lending.into_iter().collect::<Result<Vec<_>>>()?;
-    println!("{}\n", lending_table(&lending));
+    println!("{}\n", dearest(&stock, &bound));
+    println!(
+        "{}\n",
+        differences("mended, by layer: off against stock", &stock, &off)
+    );
+    println!(
+        "{}\n",
+        differences("added, by layer: bound against off", &off, &bound)
+    );
+    println!("{}\n", added_by_symbol(&off, &bound));
+    println!("{}\n", lending_table(&bound)?);
     let size = |name: &str| -> Result<i64> {
+        let name = format!("{}{name}", args.prefix);
         let file = args.build.join("optee").join(name).join("core/tee.bin");
         let size = file
             .metadata()
@@ -112,18 +129,23 @@ fn report(args: &Args) -> Result<bool> {
         Ok(size.len() as i64)
     };
     // The pseudo TA and delegation are options of their own, which the booted system has.
-    let plain = size("plain")?;
-    let (options, size) = (size("bound")? - plain, plain - size("stock")?);
-    println!("tee.bin grows by {size} octets, by {options} more with its options.");
+    let [without, off_size, plain, with] = ["stock", "off", "plain", "bound"].map(size);
+    let (without, off_size, plain, with) = (without?, off_size?, plain?, with?);
+    println!(
+        "tee.bin of {without} octets grows by {} with the series, by {} more with the option, by {} more with its options.",
+        off_size - without,
+        plain - off_size,
+        with - plain
+    );
 
     let mut complaints = Vec::new();
-    for (name, system) in [("stock", &stock), ("bound", &bound)] {
+    for (name, system) in systems {
         complaints.extend(unequal(name, system));
     }
-    let mut measured = Standing::new(&stock.counts, &bound.counts, size, &args.made_with);
-    for (prefix, counts) in &lending {
-        measured.add_lending(prefix, counts);
-    }
+    let mut measured = Standing::new(&args.made_with);
+    measured.add_calls(&stock.counts, &off.counts, &bound.counts);
+    measured.add_lending(&bound.counts);
+    measured.add_size(plain - without);
     match &args.standing {
         Some(path) if args.update => measured.write(path)?,
         Some(path) => {
@@ -142,33 +164,22 @@ fn report(args: &Args) -> Result<bool> {
     Ok(complaints.is_empty())
 }
 
-/// What the owner's own invoke takes on that core, and what has to do with lending.
-fn lending_on(args: &Args, core: &str) -> Result<BTreeMap<Call, Counts>> {
-    let (_, counts) = boot(args, &args.boots[0].join("lend"), core)?;
-    for call in LENDING {
-        let counted = counts.contains_key(&call);
-        ensure!(counted, "{} was not counted on {core}", call.name());
-    }
-    Ok(counts)
-}
-
-/// The calls of such a boot.
-const LENDING: [Call; 4] = [Call::Invoke0, Call::Grantee0, Call::Lend, Call::Revoke];
+/// Of those, the first is the owner's, and the second what a grantee's is compared with.
+const LENDING: [Call; 5] = [
+    Call::Invoke0,
+    Call::Lender0,
+    Call::Grantee0,
+    Call::Lend,
+    Call::Revoke,
+];
 
 /// Whether each boot says the same of what repeats.
 fn unequal(name: &str, system: &System) -> Vec<String> {
     let mut complaints = Vec::new();
-    for call in Call::ALL.iter().filter(|call| !call.is_of_lending()) {
-        // There is one boot with a crowd.
-        let boots = if *call == Call::Crowd {
-            1
-        } else {
-            system.boots.len()
-        };
-        let modes: Vec<_> = system.boots[..boots]
-            .iter()
-            .map(|boot| boot.mode(*call))
-            .collect();
+    let everywhere = |call: &&Call| !call.is_of_lending() && **call != Call::Crowd;
+    for call in Call::ALL.iter().filter(everywhere) {
+        let boots = system.boots.iter();
+        let modes: Vec<_> = boots.map(|boot| boot.mode(*call)).collect();
         let differs = modes.windows(2).any(|pair| pair[0] != pair[1]);
         if call.repeats() && (differs || modes.contains(&None)) {
             complaints.push(format!(
@@ -207,13 +218,11 @@ fn totals(stock: &System, bound: &System) -> Table {
         "bound",
         "min",
         "max",
-        "added",
-        "%",
+        "bound / stock",
     ]);
     for call in Call::ALL.iter().filter(|call| **call != Call::Nothing) {
         let [a, b] = [stock, bound].map(|system| system.boots[0].typical(*call));
         let (Some(a), Some(b)) = (a, b) else { continue };
-        let added = b.number as i64 - a.number as i64;
         let about = |typical: &run::Typical| match typical.is_mode {
             true => typical.number.to_string(),
             false => format!("~{}", typical.number),
@@ -226,29 +235,29 @@ fn totals(stock: &System, bound: &System) -> Table {
             about(&b),
             b.min.to_string(),
             b.max.to_string(),
-            signed(added),
-            format!("{:+.2}", added as f64 * 100.0 / a.number as f64),
+            format!("{:.3}", b.number as f64 / a.number as f64),
         ]);
     }
     table
 }
 
 /// A row for each call that has to do with lending, and what a grantee's takes more than the owner's.
-fn lending_table(lending: &[(&str, BTreeMap<Call, Counts>)]) -> Table {
-    let mut table = table(["instructions, with delegation", "asserts", "no asserts"]);
-    let mut row = |title: &str, number: &dyn Fn(&BTreeMap<Call, Counts>) -> String| {
-        let numbers = lending.iter().map(|(_, counts)| number(counts));
-        table.add_row(std::iter::once(title.to_owned()).chain(numbers));
-    };
+fn lending_table(bound: &System) -> Result<Table> {
+    let mut table = table(["with delegation", "instructions"]);
+    let mut of = BTreeMap::new();
     for call in LENDING {
-        row(call.title(), &|counts| counts[&call].total().to_string());
+        let counts = bound.counts.get(&call);
+        let total = counts.with_context(|| format!("{} was not counted", call.name()))?;
+        of.insert(call, total.total() as i64);
+        table.add_row([call.title(), &of[&call].to_string()]);
     }
-    row("a grantee's more than the owner's", &|counts| {
-        let [own, lent] = [Call::Invoke0, Call::Grantee0].map(|call| counts[&call].total() as i64);
-        let percent = (lent - own) as f64 * 100.0 / own as f64;
-        format!("{}, {percent:.2} %", lent - own)
-    });
-    table
+    let (own, more) = (of[&Call::Lender0], of[&Call::Grantee0] - of[&Call::Lender0]);
+    let percent = more as f64 * 100.0 / own as f64;
+    table.add_row([
+        "a grantee's more than the owner's",
+        &format!("{more}, {percent:.2} %"),
+    ]);
+    Ok(table)
 }
 
 /// The round trip of an empty invoke, layer by layer: stock, bound.
@@ -276,6 +285,26 @@ fn layer_table(layers: &[(Layer, u64, u64)]) -> Table {
     table
 }
 
+/// The functions in which an empty invoke of the stock system spends most, and what is left of them.
+fn dearest(stock: &System, bound: &System) -> Table {
+    let mut table = table(["an empty invoke, by function", "stock", "bound"]);
+    table.set_header(["an empty invoke, by function", "", "stock", "bound"]);
+    let of = |system: &System| system.counts.get(&Call::Invoke0).map(|c| c.0.clone());
+    let (a, b) = (of(stock).unwrap_or_default(), of(bound).unwrap_or_default());
+    let mut rows: Vec<_> = a.iter().collect();
+    rows.sort_by_key(|(_, number)| std::cmp::Reverse(**number));
+    for (place, number) in rows.into_iter().take(30) {
+        let left = b.get(place).copied().unwrap_or(0);
+        table.add_row([
+            place.0.title(),
+            &place.1,
+            &number.to_string(),
+            &left.to_string(),
+        ]);
+    }
+    table
+}
+
 /// The calls that have a mode on both systems.
 fn exact<'a>(stock: &'a System, bound: &'a System) -> Vec<(Call, &'a Counts, &'a Counts)> {
     let calls = stock
@@ -286,10 +315,11 @@ fn exact<'a>(stock: &'a System, bound: &'a System) -> Vec<(Call, &'a Counts, &'a
     both.collect()
 }
 
-fn added_by_layer(stock: &System, bound: &System) -> Table {
+/// What the second takes more than the first, in each layer.
+fn differences(title: &str, first: &System, second: &System) -> Table {
     let [a, b, c, d, e, f, g] = Layer::ALL.map(Layer::title);
-    let mut table = table(["added, by layer", a, b, c, d, e, f, g, "all"]);
-    for (call, a, b) in exact(stock, bound) {
+    let mut table = table([title, a, b, c, d, e, f, g, "all"]);
+    for (call, a, b) in exact(first, second) {
         let added = Layer::ALL.map(|layer| b.of(layer) as i64 - a.of(layer) as i64);
         let row = std::iter::once(call.title().to_owned())
             .chain(added.map(signed))

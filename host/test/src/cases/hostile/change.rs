@@ -243,8 +243,8 @@ pub(super) fn opening(world: &World) -> Result<()> {
             let message = Message::new(INVOKE, session, &world.proper(me.claim()));
             let served = world.ask("the owner", &message, REACHED);
             world.release(session)?;
-            // Which the next one will have, too.
-            next.store(session, Relaxed);
+            // Which the next one will have, too, or one more.
+            next.store(session + u32::from(world.bound), Relaxed);
             served.map(drop)
         })
     };
@@ -285,13 +285,19 @@ pub(super) fn failing_open(world: &World) -> Result<()> {
     };
     let me = world.owner;
     let open = Message::open(MISSING, me.with(ATTESTED), &[]);
+    let next = AtomicU32::new(0);
     let opens = || {
-        (0..if world.full { 500 } else { 20 })
-            .try_for_each(|_| world.ask("open", &open, NOT_FOUND).map(drop))
+        // Each open counts on from here.
+        let session = world.open(whoami::UUID, me.with(ATTESTED))?;
+        world.release(session)?;
+        next.store(session, Relaxed);
+        (0..if world.full { 500 } else { 20 }).try_for_each(|_| {
+            next.fetch_add(1, Relaxed);
+            world.ask("open", &open, NOT_FOUND).map(drop)
+        })
     };
     let answers = meanwhile(world, opens, |attacker, say| {
-        // The attacker's own is the youngest session.
-        let next = attacker.session + 1;
+        let next = next.load(Relaxed);
         say(Message::new(INVOKE, next, &[me.claim()]))?;
         say(Message::new(CANCEL, next, &[me.claim()]))?;
         say(Message::new(
