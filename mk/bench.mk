@@ -30,7 +30,7 @@ BENCH_ARGS_crowd-stock := $(CROWD_ARGS)
 BENCH_ARGS_crowd-bound := $(OPTEE_ARGS_bound) $(CROWD_ARGS)
 # bench-rules,NAME,TREE,ARGS
 define bench-rules
-$(B)/optee/$(1)/.built: $(H)/src/optee-$(2)/.stamp $(GLUE_LIB) $(GLUE_HEADER) mk/optee.mk mk/bench.mk
+$(B)/optee/$(1)/.built: $(H)/src/optee-$(2)/.stamp $(if $(findstring CLIENT_BINDING_GLUE,$(3)),$(GLUE_LIB) $(GLUE_HEADER)) mk/optee.mk mk/bench.mk
 	@$(STEP) optee-$(1) sh -c '$$(call optee-make,$(H)/src/optee-$(2),$$(@D),$(3),$$(OPTEE_BINARIES:%=$$(@D)/%))'
 	@touch $$@
 endef
@@ -38,8 +38,10 @@ tree-of = $(if $(filter %stock,$(1)),stock,bound)
 $(foreach k,shipped asserts,$(foreach c,$(COUNTED),$(eval $(call bench-rules,$k-$c,$(call tree-of,$c),$(COUNTED_ARGS_$k) $(BENCH_ARGS_$c)))))
 
 .PHONY: bench bench-files bench-files-asserts bench-update check-bench
-bench-files: boot-files $(addprefix $(BENCH)/,.program .ta .plugin) $(H)/bench-report $(COUNTED:%=$(B)/boot/flash-shipped-%.bin)
-bench-files-asserts: bench-files $(COUNTED:%=$(B)/boot/flash-asserts-%.bin)
+# counted,BUILD: the size of "plain" is enough.
+counted = $(patsubst %,$(B)/boot/flash-$(1)-%.bin,$(filter-out plain,$(COUNTED))) $(B)/optee/$(1)-plain/.built
+bench-files: boot-files $(addprefix $(BENCH)/,.program .ta .plugin) $(H)/bench-report $(call counted,shipped)
+bench-files-asserts: bench-files $(call counted,asserts)
 
 # Five boots must say the same; one is enough to see a rise.
 bench: bench-files-asserts

@@ -287,20 +287,15 @@ fn layer_table(layers: &[(Layer, u64, u64)]) -> Table {
 
 /// The functions in which an empty invoke of the stock system spends most, and what is left of them.
 fn dearest(stock: &System, bound: &System) -> Table {
-    let mut table = table(["an empty invoke, by function", "stock", "bound"]);
-    table.set_header(["an empty invoke, by function", "", "stock", "bound"]);
-    let of = |system: &System| system.counts.get(&Call::Invoke0).map(|c| c.0.clone());
-    let (a, b) = (of(stock).unwrap_or_default(), of(bound).unwrap_or_default());
-    let mut rows: Vec<_> = a.iter().collect();
+    let mut table = table(["an empty invoke, by function", "", "stock", "bound"]);
+    let left = bound.counts.get(&Call::Invoke0);
+    let counts = stock.counts.get(&Call::Invoke0);
+    let mut rows: Vec<_> = counts.iter().flat_map(|counts| &counts.0).collect();
     rows.sort_by_key(|(_, number)| std::cmp::Reverse(**number));
-    for (place, number) in rows.into_iter().take(30) {
-        let left = b.get(place).copied().unwrap_or(0);
-        table.add_row([
-            place.0.title(),
-            &place.1,
-            &number.to_string(),
-            &left.to_string(),
-        ]);
+    for (place, number) in rows.into_iter().take(10) {
+        let (layer, name) = place;
+        let left = left.and_then(|counts| counts.0.get(place)).unwrap_or(&0);
+        table.add_row([layer.title(), name, &number.to_string(), &left.to_string()]);
     }
     table
 }
