@@ -32,7 +32,7 @@ help:
 	@echo 'make verify     the evidence of docs/trust.md, mutants included'
 	@echo 'make fuzz       look for messages that break the policy: a minute for each target, or FUZZ_SECONDS=...'
 	@echo 'make fuzz-corpus  keep the fewest inputs that reach what all that were found reach'
-	@echo 'make bench      count what a call costs, stock and bound, over five boots: a quarter of an hour'
+	@echo 'make bench      count what a call costs, stock and bound, over five boots, and how many are answered in a second: an hour'
 	@echo 'make bench-update  let one boot say which counts stand'
 	@echo 'make configs    build these: other cores, kernels of our own'
 	@echo 'make release    what goes with a tag, in build/release: both series, and the notes'

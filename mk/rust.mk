@@ -35,7 +35,7 @@ $(CLIENTS)/.built: $(MUSL) $(CLIENT_SOURCES) scripts/build-clients mk/rust.mk
 	@touch $@
 
 # Programs for here: what computes the identities that a TA names as its clients, and what judges and prints.
-HOST_PROGRAMS := $(H)/client-id $(H)/demo-report $(H)/suite-report $(H)/xtest-report $(H)/bench-report
+HOST_PROGRAMS := $(H)/client-id $(H)/demo-report $(H)/suite-report $(H)/xtest-report $(H)/bench-report $(H)/throughput-report
 $(HOST_PROGRAMS): $(H)/%: $(CLIENT_SOURCES) mk/rust.mk
 	@$(STEP) $* cargo build --locked --release -p client-binding-$(if $(filter client-id,$*),cli,evidence) --bin $*
 	@cp --remove-destination $(CARGO_TARGET_DIR)/release/$* $@

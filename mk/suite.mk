@@ -12,6 +12,7 @@ SUITE_CLIENTS := user owner group clients app $(SUITE_PROGRAM) user-app owner $(
 	group-app clients $(SUITE_PROGRAM) kernel
 export PROBE_CLIENTS := $(SUITE)/clients.rs
 $(SUITE)/clients.rs $(SUITE)/clients.h: $(SUITE)/clients.%: $(H)/client-id $(H)/xtask $(CLIENTS)/.built guest/etc/passwd guest/etc/group mk/suite.mk
+	@mkdir -p $(@D)
 	@$< $(if $(filter rs,$*),--rust,--c) --root guest $(SUITE_CLIENTS) \
 		ta "$$($(H)/xtask uuid private)" >$@
 

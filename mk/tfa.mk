@@ -44,6 +44,10 @@ $(B)/boot/flash-%.bin: $(B)/optee/%/.built $(B)/tfa/.built
 	$(call flash,$(B)/tfa,$(B)/optee/$*)
 
 # Who speaks FF-A is described to TF-A by a manifest.
-$(B)/boot/flash-ffa.bin: $(B)/optee/ffa/.built $(B)/tfa-ffa/.built mk/spmc-manifest.dts
-	@dtc -q -I dts -O dtb -o $(B)/tfa-ffa/manifest.dtb mk/spmc-manifest.dts
-	$(call flash,$(B)/tfa-ffa,$(B)/optee/ffa,--tos-fw-config $(B)/tfa-ffa/manifest.dtb)
+$(B)/tfa-ffa/manifest.dtb: mk/spmc-manifest.dts $(B)/tfa-ffa/.built
+	@dtc -q -I dts -O dtb -o $@ $<
+FFA_FLASH = $(call flash,$(B)/tfa-ffa,$(B)/optee/$(1),--tos-fw-config $(B)/tfa-ffa/manifest.dtb)
+$(B)/boot/flash-ffa.bin: $(B)/optee/ffa/.built $(B)/tfa-ffa/manifest.dtb
+	$(call FFA_FLASH,ffa)
+$(B)/boot/flash-ffa-%.bin: $(B)/optee/ffa-%/.built $(B)/tfa-ffa/manifest.dtb
+	$(call FFA_FLASH,ffa-$*)

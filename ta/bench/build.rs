@@ -15,9 +15,16 @@ fn main() -> Result<(), Error> {
     if std::env::var("TA_UNBOUND").as_deref() == Ok("1") {
         flags &= !TA_FLAG_CLIENT_BOUND;
     }
-    let config = TaConfig::new_default_with_cargo_env(bench::UUID.text)?
+    println!("cargo:rerun-if-env-changed=TA_BUILD");
+    let name = std::env::var("TA_BUILD").unwrap_or_default();
+    let large = bench::LARGE.iter().find(|large| large.name == name);
+    let uuid = large.map_or(bench::UUID, |large| large.uuid);
+    let mut config = TaConfig::new_default_with_cargo_env(uuid.text)?
         .ta_flags(flags)
         .ta_stack_size(4 * 1024);
+    if let Some(large) = large {
+        config = config.ta_data_size(large.data);
+    }
     // The kit brings the entry point; libc's start files do not belong into a TA.
     println!("cargo:rustc-link-arg=-nostartfiles");
     optee_utee_build::build(config)

@@ -76,6 +76,10 @@ enum Topic {
     Demo(runs::Demo),
     /// Count what a call costs, after `scripts/build bench-files`. Exit status 0 only if nothing rose
     Bench(runs::Bench),
+    /// Measure how many commands a second clients have answered who wait for each other, after `scripts/build throughput-files`
+    ///
+    /// Exit status 1 if the bound system was slower than the stock one in each round of a row.
+    Throughput(runs::Throughput),
     /// Bring back bugs, one at a time, and see what notices, after `scripts/build suite hostile`
     ///
     /// A mutant is a patch of host/test/mutants with a head: `Tree:` says to what it is applied (optee, linux, rust; off for the
@@ -179,6 +183,7 @@ fn run(topic: &Topic) -> anyhow::Result<u8> {
         Topic::Xtest(options) => return runs::xtest(options),
         Topic::Demo(options) => return runs::demo(options),
         Topic::Bench(options) => return runs::bench(options),
+        Topic::Throughput(options) => return runs::throughput(options),
         Topic::Mutants(options) => return mutants::mutants(options),
         Topic::Boards(options) => return boards::boards(options),
         Topic::Series { action } => match action {

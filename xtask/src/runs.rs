@@ -451,6 +451,9 @@ pub(crate) struct Bench {
     /// On cores with asserts, which nobody ships
     #[arg(long, conflicts_with = "update")]
     asserts: bool,
+    /// On cores that are called through FF-A, with a kernel that knows it, after `scripts/build bench-files-ffa`
+    #[arg(long, conflicts_with_all = ["update", "asserts", "arch"])]
+    ffa: bool,
     /// How often each system is booted: all boots must say the same
     #[arg(long, value_name = "N", default_value_t = 1)]
     boots: u32,
@@ -469,7 +472,7 @@ pub(crate) struct Bench {
 /// Prints what client binding adds, and compares it with host/bench/counts.txt.
 pub(crate) fn bench(bench: &Bench) -> Result<u8> {
     // These counts are those that may not rise.
-    let stand = bench.arch == Arch::Arm64 && !bench.asserts;
+    let stand = bench.arch == Arch::Arm64 && !bench.asserts && !bench.ffa;
     ensure!(
         stand || !bench.update,
         "what is counted on AArch32 is held to nothing"
@@ -525,7 +528,11 @@ const COUNT: &str = "binding-bench \"$@\" && exec grep ' [tT] ' /proc/kallsyms";
 impl Bench {
     /// What cores of such a build are called.
     fn prefix(&self) -> &'static str {
-        if self.asserts { "asserts-" } else { "shipped-" }
+        match (self.asserts, self.ffa) {
+            (true, _) => "asserts-",
+            (_, true) => "ffa-",
+            _ => "shipped-",
+        }
     }
 
     /// One boot: CORE.counts and CORE.symbols in that folder.
@@ -544,7 +551,8 @@ impl Bench {
         let plugin = bench.join("libclient_binding_bench_plugin.so");
         let counts = to.join(format!("{core}.counts"));
         let plugin = format!("{},out={}", plugin.display(), counts.display());
-        let system = System::of(core, stack, "debian");
+        let kernel = if self.ffa { "small" } else { "debian" };
+        let system = System::of(core, stack, kernel);
         let mut boot = system.boot(processor, true, step);
         boot.args(["--ta", stack, "--icount", "--plugin", &plugin]);
         boot.arg("--overlay")
@@ -556,6 +564,46 @@ impl Bench {
         let symbols = to.join(format!("{core}.symbols"));
         Ok(fs::write(symbols, output(step, &said)?)?)
     }
+}
+
+/// Measures how many commands a second the stock and the bound system answer, in turns
+#[derive(Args)]
+pub(crate) struct Throughput {
+    /// On which processor
+    #[arg(long, value_enum, default_value_t)]
+    arch: Arch,
+    /// How often each system is booted
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// How long each row is measured
+    #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    time: u32,
+}
+
+/// Boots one after the other, each with four processors, and prints the ratios.
+pub(crate) fn throughput(throughput: &Throughput) -> Result<u8> {
+    let folder = throughput.arch.build().join("bench");
+    let boots = emptied(folder.join("throughput"))?;
+    let mut report = Command::new(build().join("throughput-report"));
+    for round in 1..=throughput.rounds {
+        for (stack, options) in [("stock", &[][..]), ("bound", &["--denied"])] {
+            let name = format!("throughput-{stack}-{round}");
+            let said = emptied(boots.join(&name))?;
+            let system = System::of(&format!("shipped-{stack}"), stack, "debian");
+            let mut boot = system.boot(Processor::of(throughput.arch), true, &name);
+            boot.args(["--ta", stack, "--smp", "4", "--overlay"])
+                .arg(folder.join(format!("probes/{stack}")))
+                .arg("--to")
+                .arg(&said);
+            boot.args(["--", "binding-bench", "--throughput"])
+                .arg(throughput.time.to_string())
+                .args(options);
+            played(&mut boot, &said)?;
+            output(&name, &said)?;
+            report.arg(said.join("output"));
+        }
+    }
+    judged_by("throughput-report", &mut report)
 }
 
 #[cfg(test)]

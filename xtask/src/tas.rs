@@ -6,7 +6,7 @@ use crate::bases::top;
 use crate::tool::{emptied, run};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-use client_binding_proto::probe::{DECLARED, FLAVOURS, Flavour};
+use client_binding_proto::probe::{DECLARED, FLAVOURS, Flavour, LARGE};
 use client_binding_proto::{TaUuid, bench, relay, vault, whoami};
 use std::env;
 use std::fs;
@@ -37,11 +37,12 @@ pub(crate) fn uuid(name: &str) -> Result<TaUuid> {
         "vault" => vault::UUID,
         "relay" => relay::UUID,
         "bench" => bench::UUID,
-        flavour => {
-            let flavour = Flavour::named(flavour);
+        other => {
+            let large = bench::LARGE.iter().find(|large| large.name == other);
+            let flavour = Flavour::named(other).map(|flavour| flavour.uuid);
             flavour
+                .or(large.map(|large| large.uuid))
                 .with_context(|| format!("no TA {name:?}, and no flavour of the probe"))?
-                .uuid
         }
     })
 }
@@ -56,12 +57,17 @@ pub(crate) fn build(arch: Arch, out: &Path, tas: &[Ta], clients: Option<&Path>) 
     fs::create_dir_all(out.join("elf"))?;
     for ta in tas {
         match ta {
-            Ta::Whoami => kit.both(out, "whoami", None)?,
-            Ta::Vault => kit.both(out, "vault", None)?,
-            Ta::Relay => kit.both(out, "relay", None)?,
-            Ta::Bench => kit.both(out, "bench", None)?,
+            Ta::Whoami => kit.both(out, "whoami", "whoami")?,
+            Ta::Vault => kit.both(out, "vault", "vault")?,
+            Ta::Relay => kit.both(out, "relay", "relay")?,
+            Ta::Bench => {
+                kit.both(out, "bench", "bench")?;
+                for large in &bench::LARGE {
+                    kit.both(out, "bench", large.name)?;
+                }
+            }
             Ta::Probe => {
-                for flavour in FLAVOURS.iter().chain([&DECLARED]) {
+                for flavour in FLAVOURS.iter().chain([&DECLARED, &LARGE]) {
                     kit.probe(out, flavour)?;
                 }
             }
@@ -127,10 +133,11 @@ impl Kit {
         cargo
     }
 
-    fn both(&self, out: &Path, name: &str, flavour: Option<&Flavour>) -> Result<()> {
-        let uuid = uuid(flavour.map_or(name, |flavour| flavour.name))?;
+    /// A TA of that name, or one build of it.
+    fn both(&self, out: &Path, ta: &str, name: &str) -> Result<()> {
+        let uuid = uuid(name)?;
         for variant in ["bound", "stock"] {
-            let elf = self.compile(out, name, variant, flavour)?;
+            let elf = self.compile(out, ta, variant, name)?;
             self.sign(&elf, uuid, &out.join(variant))?;
         }
         Ok(())
@@ -139,21 +146,15 @@ impl Kit {
     /// One that does not ask to be bound is the same everywhere.
     fn probe(&self, out: &Path, flavour: &Flavour) -> Result<()> {
         if flavour.bound {
-            return self.both(out, "probe", Some(flavour));
+            return self.both(out, "probe", flavour.name);
         }
-        let elf = self.compile(out, "probe", "bound", Some(flavour))?;
+        let elf = self.compile(out, "probe", "bound", flavour.name)?;
         self.sign(&elf, flavour.uuid, &out.join("bound"))?;
         self.sign(&elf, flavour.uuid, &out.join("stock"))
     }
 
     /// The ELF file, as the compiler made it.
-    fn compile(
-        &self,
-        out: &Path,
-        name: &str,
-        variant: &str,
-        flavour: Option<&Flavour>,
-    ) -> Result<PathBuf> {
+    fn compile(&self, out: &Path, ta: &str, variant: &str, name: &str) -> Result<PathBuf> {
         let mut cargo = self.cargo("build");
         // The root has a compiled `core` of one architecture alone.
         if self.arch == Arch::Arm {
@@ -162,17 +163,13 @@ impl Kit {
                 .env("RUSTC_BOOTSTRAP", "1");
         }
         cargo
-            .arg(format!("--package=client-binding-ta-{name}"))
+            .arg(format!("--package=client-binding-ta-{ta}"))
+            .env("TA_BUILD", name)
             .env("TA_UNBOUND", unbound(variant));
-        let mut as_what = name;
-        if let Some(flavour) = flavour {
-            cargo.env("PROBE", flavour.name);
-            as_what = flavour.name;
-        }
         run(&mut cargo)?;
-        let elf = out.join("elf").join(format!("{as_what}-{variant}"));
+        let elf = out.join("elf").join(format!("{name}-{variant}"));
         let made = self.made().join("release");
-        fs::copy(made.join(format!("{name}-ta")), &elf)?;
+        fs::copy(made.join(format!("{ta}-ta")), &elf)?;
         Ok(elf)
     }
 

@@ -4,12 +4,13 @@
 
 mod marks;
 mod teec;
+mod throughput;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use client_binding_abi::{self as abi, delegation, pta::pair};
 use client_binding_client::identity::Principal;
-use client_binding_proto::bench::{Command, UUID};
+use client_binding_proto::bench::{self, Command, UUID};
 use client_binding_proto::calls::Call;
 use client_binding_proto::{Param as ParamKind, STATS};
 use client_binding_raw::lend::Lender;
@@ -17,6 +18,7 @@ use client_binding_raw::pta::with_types;
 use client_binding_raw::{Answer, Login, Tee};
 use client_binding_test::kit::people::{OWNER, STRANGER, let_person};
 use delegation::Request;
+use std::time::Duration;
 use teec::Session;
 
 /// Makes the calls that are counted
@@ -48,6 +50,9 @@ struct Args {
     /// Count, too, an invoke by an owner who has lent it, the same by the grantee, lending and taking back
     #[arg(long)]
     lend: bool,
+    /// Count no instructions but how many commands a second several clients have answered; so long for each row
+    #[arg(long, value_name = "SECONDS")]
+    throughput: Option<u64>,
 }
 
 /// How often.
@@ -67,12 +72,15 @@ fn main() -> Result<()> {
         warm: args.warm_loads,
         count: args.count_loads,
     };
+    if let Some(seconds) = args.throughput {
+        return throughput::throughput(Duration::from_secs(seconds), args.denied);
+    }
     println!("{}", libteec()?);
     if let Some(sessions) = args.crowd {
         return crowd(sessions, rounds);
     }
     OWNER.act()?;
-    bench(&args, rounds, loads)?;
+    count(&args, rounds, loads)?;
     if args.lend {
         lend(rounds)?;
     }
@@ -133,7 +141,7 @@ fn lend(rounds: Rounds) -> Result<()> {
     })
 }
 
-fn bench(args: &Args, rounds: Rounds, loads: Rounds) -> Result<()> {
+fn count(args: &Args, rounds: Rounds, loads: Rounds) -> Result<()> {
     let tee = teec::Context::new()?;
     let (none, four) = (Command::Nothing, Command::NothingOfFour);
 
@@ -156,6 +164,11 @@ fn bench(args: &Args, rounds: Rounds, loads: Rounds) -> Result<()> {
     let accepted = Answer::is_success;
     rounds.each(|| invoke(&mut session, Call::Invoke0, none, accepted))?;
     rounds.each(|| invoke(&mut session, Call::Invoke4, four, accepted))?;
+    for (large, call) in bench::LARGE.iter().zip([Call::Invoke1M, Call::Invoke8M]) {
+        let mut session = tee.open(large.uuid, none).context(large.name)?;
+        rounds.each(|| invoke(&mut session, call, none, accepted))?;
+        session.close();
+    }
     rounds.each(|| {
         marks::around(Call::Cancel, || session.cancel());
         Ok(())

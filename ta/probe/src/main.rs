@@ -7,7 +7,7 @@
 #![expect(missing_docs, reason = "what the attributes make is public and bare")]
 #![expect(unsafe_code, reason = "the TEE's functions are C")]
 
-use client_binding_proto::probe::{Command, HELD_MAX, Opening, REFUSED};
+use client_binding_proto::probe::{Command, FILLED, HELD_MAX, Opening, REFUSED};
 use client_binding_proto::{GRANT, STATS};
 use client_binding_ta_kit as kit;
 use core::ptr;
@@ -137,6 +137,14 @@ fn invoke(number: u32, params: &mut ParametersAny) -> Result<()> {
         Command::Disown => client_binding_clients::disown(),
         Command::Clock => clock(params),
         Command::Mirror => mirror(params),
+        Command::Fill => fill(params),
+        Command::Peek => {
+            let at = params.0.as_value_input()?;
+            let at = pair(at.get_a(), at.get_b()) as *const u8;
+            // SAFETY: none at all. The suite asks for it, to see the TA die of it.
+            let octet = unsafe { at.read_volatile() };
+            kit::answer_value(&mut params.1, octet.into(), 0)
+        }
         Command::Wait => kit::wait(params.0.as_value_input()?.get_a()),
         Command::Panic => panic!("the client asked for it"),
     }
@@ -356,6 +364,19 @@ fn mirror(params: &mut ParametersAny) -> Result<()> {
         to.write_at(at, &*piece)?;
     }
     to.set_updated_size(size)
+}
+
+fn fill(params: &mut ParametersAny) -> Result<()> {
+    let size = params.0.as_value_input()?.get_a();
+    // SAFETY: any size will do. Nobody frees it.
+    let at = unsafe { raw::TEE_Malloc(size as usize, 0) }.cast::<u8>();
+    if at.is_null() {
+        return Err(ErrorKind::OutOfMemory.into());
+    }
+    // SAFETY: it is so large, and nobody else's.
+    unsafe { at.write_bytes(FILLED, size as usize) };
+    let at = at as u64;
+    kit::answer_value(&mut params.1, at as u32, (at >> 32) as u32)
 }
 
 fn drop_held() {

@@ -86,7 +86,11 @@ calls! {
     Invoke0 "invoke-0" "invoke",
     /// The same with four.
     Invoke4 "invoke-4" "invoke, 4 parameters",
-    /// The same by somebody else, without parameters.
+    /// An empty command without parameters of a TA with 1 MiB of data.
+    Invoke1M "invoke-1m" "invoke, TA with 1 MiB",
+    /// With 8 MiB.
+    Invoke8M "invoke-8m" "invoke, TA with 8 MiB",
+    /// The first by somebody else, without parameters.
     Stranger0 "stranger-0" "a stranger's invoke",
     /// The same with four.
     Stranger4 "stranger-4" "a stranger's invoke, 4 parameters",

@@ -68,7 +68,7 @@ impl Flavour {
 
     /// The flavour with that name.
     pub fn named(name: &str) -> Option<&'static Self> {
-        let mut flavours = FLAVOURS.iter().chain([&DECLARED]);
+        let mut flavours = FLAVOURS.iter().chain([&DECLARED, &LARGE]);
         flavours.find(|flavour| flavour.name == name)
     }
 }
@@ -90,6 +90,15 @@ pub const FLAVOURS: [Flavour; 8] = [
 #[rustfmt::skip]
 pub const DECLARED: Flavour =
     Flavour::new("declared-bound", "b1a91ba5-5a65-4a69-8085-7cca8ffa4ec9", Kind::Shared, true);
+
+/// One more, which has room for what takes it beyond others in the address space.
+#[rustfmt::skip]
+pub const LARGE: Flavour =
+    Flavour::new("large", "d8f3c1f2-5f0e-4c52-9b19-3c0c5f6e2a47", Kind::Private, false);
+/// So many octets of data.
+pub const LARGE_DATA: u32 = 4 << 20;
+/// What it is filled with.
+pub const FILLED: u8 = b'x';
 
 /// What the probe does when a session is opened with a value as first parameter: it
 /// waits `b` milliseconds, then does what `a` says. Other opens are served.
@@ -155,6 +164,10 @@ commands! {
     Clock = 18 [ValueIn, ValueOut, None, None],
     /// Swaps the two numbers, copies the first memory to the last, and inverts each octet of the one between.
     Mirror = 19 [ValueInOut, MemIn, MemInOut, MemOut],
+    /// Fills `a` octets of memory of its own, and answers with their address, the lower half in `a`.
+    Fill = 20 [ValueIn, ValueOut, None, None],
+    /// Answers with the octet at that address. Where nothing is, the TA dies.
+    Peek = 21 [ValueIn, ValueOut, None, None],
     /// Waits for `a` milliseconds unless cancelled.
     Wait = 0x7000 [ValueIn, None, None, None],
     /// Panics.

@@ -10,15 +10,16 @@ use crate::stats::Stats;
 use crate::world::{CLIENTS, OWNER, Process, STRANGER, let_person};
 use anyhow::{Context, Result, ensure};
 use client_binding_policy::abi;
-use client_binding_proto::probe::{Command, Flavour, Kind, Opening, words};
+use client_binding_proto::probe::{Command, FILLED, Flavour, Kind, LARGE, Opening, words};
 use client_binding_proto::{LEND, Param as ParamKind, STATS, TaUuid, vault, vault_c};
 use client_binding_raw::code::{TEE_ERROR_ACCESS_DENIED, TEE_ERROR_BUSY, TEE_ERROR_CANCEL};
+use client_binding_raw::lend::halves;
 use client_binding_raw::sys::{Param, Params};
 use client_binding_raw::{Answer, Login, Tee};
 use nix::errno::Errno;
 use std::fs;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const TRUSTED_APP: u32 = 0xf000_0000;
 const REE_KERNEL: u32 = 0x8000_0000;
@@ -313,6 +314,12 @@ pub(super) const CASES: &[Case] = &[
         &[12],
         number_again,
     ),
+    Case::service(
+        8047,
+        "A TA does not reach what the one before had mapped",
+        &[12],
+        look_back,
+    ),
 ];
 
 /// Stock stops at each of these. Nobody is served, but who has asked gets an answer.
@@ -491,15 +498,18 @@ fn ask_statistics_in_vain(bench: &Bench) -> Result<Option<String>> {
         Ok(same)
     })?;
     user.line.wait()?;
-    for _ in 0..times {
+    // A core with a pager has to fetch each of these TAs each time.
+    let (end, mut asked) = (Instant::now() + Duration::from_secs(30), 0);
+    while asked < times && Instant::now() < end {
         stats.snapshot()?;
+        asked += 1;
     }
     user.line.go()?;
     // If one does, the statistics may ask a pseudo TA, as on stock.
     let same: u32 = user.finish()?;
     ensure!(same == 0, "{same} numbers came again at once");
     seats.into_iter().try_for_each(Seat::close)?;
-    Ok(Some(format!("{times} times")))
+    Ok(Some(format!("{asked} times")))
 }
 
 /// On stock the next one has it if no other session is open.
@@ -518,6 +528,29 @@ fn number_again(bench: &Bench) -> Result<Option<String>> {
     }
     tee.close(before)?;
     Ok(Some(format!("up to session {}", before.0)))
+}
+
+/// Each thread of the core has a page directory, which one TA after the other has: of the first's nothing may be left.
+fn look_back(_: &Bench) -> Result<Option<String>> {
+    const SIZE: u32 = 3 << 20;
+    let large = Seat::owned(&LARGE, Login::User)?;
+    let small = Seat::take(flavour(Kind::Private, false), Login::User)?;
+    let (low, high) = large.command(Command::Fill, SIZE).values()?[1];
+    let last = abi::pta::pair(low, high) + u64::from(SIZE) - 1;
+    let peek = |seat: &Seat| {
+        let mut params: Params = Command::Peek.shape().0.map(|kind| Param {
+            attr: kind as u64,
+            ..Param::default()
+        });
+        params[0] = halves(last);
+        seat.tee
+            .invoke_with(seat.session, Command::Peek.number(), params)
+    };
+    let (octet, _) = peek(&large).values().context("the TA's own memory")?[1];
+    ensure!(octet == u32::from(FILLED), "{octet:#x} at {last:#x}");
+    died(peek(&small))?;
+    large.close()?;
+    Ok(Some(format!("at {last:#x}")))
 }
 
 /// The TA opens another and invokes a command without parameters there.

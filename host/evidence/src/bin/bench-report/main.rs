@@ -137,6 +137,11 @@ fn report(args: &Args) -> Result<bool> {
         plain - off_size,
         with - plain
     );
+    for option in ["quota", "pta", "delegation"] {
+        if let Ok(alone) = size(option) {
+            println!("Of its options alone, {option} adds {}.", alone - plain);
+        }
+    }
 
     let mut complaints = Vec::new();
     for (name, system) in systems {

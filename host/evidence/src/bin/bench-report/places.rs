@@ -91,10 +91,15 @@ impl Places {
         let told = || boot.display().to_string();
         let libteec = loaded(map).with_context(told)?;
         places.kallsyms(kallsyms).with_context(told)?;
+        let tfa = if system.starts_with("ffa-") {
+            "tfa-ffa"
+        } else {
+            "tfa"
+        };
         for (layer, file, bias) in [
             (Layer::Libteec, "libteec/usr/lib/libteec.so", libteec),
             (Layer::Core, &format!("optee/{system}/core/tee.elf"), 0),
-            (Layer::TfA, "tfa/qemu/release/bl31/bl31.elf", 0),
+            (Layer::TfA, &format!("{tfa}/qemu/release/bl31/bl31.elf"), 0),
         ] {
             // On AArch32 the core is the monitor, too.
             if layer == Layer::TfA && places.linux == AARCH32.0 {
