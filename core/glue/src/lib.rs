@@ -14,7 +14,7 @@
 #![cfg_attr(target_os = "none", no_std)]
 #![expect(unsafe_code, reason = "C calls Rust here; check-unsafe counts it")]
 
-use client_binding_policy::abi::{Claim, Login, Operation};
+use client_binding_policy::abi::{Claim, ClientUuid, Login, Operation};
 use client_binding_policy::{self as policy, Binding, Instance, Quota, Refusal, Session, Verdict};
 use core::ffi::c_char;
 use core::mem::{align_of, offset_of, size_of};
@@ -27,7 +27,7 @@ pub mod pta;
 
 /// What the functions, records and numbers here mean. It rises with any change of that, and so does the number in
 /// client_binding.c, or the files of another version would get along with this library.
-pub const CLIENT_BINDING_GLUE_VERSION: u32 = 1;
+pub const CLIENT_BINDING_GLUE_VERSION: u32 = 2;
 
 /// Event: a TA begins to open a session. The claim is the core's own word.
 pub const CLIENT_BINDING_BEGIN_BY_TA: u32 = 0;
@@ -100,6 +100,17 @@ pub struct Event {
     pub ta: TeeUuid,
 }
 
+/// Whether a claim of these words is that of the session's attested client, bit for bit. Then its use goes on, and no event
+/// has to be told. Every call from the normal world pays for this.
+///
+/// # Safety
+/// With `tee_ta_mutex` held. `session` was zeroed when it was made, and only this library wrote to it since.
+#[no_mangle]
+pub extern "C" fn client_binding_recognizes(session: &Session, a: u64, b: u64, login: u64) -> bool {
+    let uuid = ClientUuid([a, b]);
+    session.recognizes(&Claim { uuid, login })
+}
+
 /// Decides about a session, and writes down who opened it, or who owns the instance.
 ///
 /// `instance` is NULL but for the events that are about one.
@@ -109,21 +120,6 @@ pub struct Event {
 /// them since; when a session begins, others cannot find it.
 #[no_mangle]
 pub extern "C" fn client_binding_decide(
-    event: &mut Event,
-    session: &mut Session,
-    instance: Option<&mut Instance>,
-) -> u32 {
-    if event.happened == CLIENT_BINDING_CLAIMED_USE && session.recognizes(&event.claim) {
-        event.verdict = CLIENT_BINDING_GO;
-        return CLIENT_BINDING_GO;
-    }
-    decide_the_rest(event, session, instance)
-}
-
-/// Apart, because every call from the normal world pays for what is above.
-#[cold]
-#[inline(never)]
-fn decide_the_rest(
     event: &mut Event,
     session: &mut Session,
     instance: Option<&mut Instance>,

@@ -6,17 +6,15 @@
 #include <assert.h>
 #include <compiler.h>
 #include <config.h>
-#include <io.h>
 #include <kernel/client_binding.h>
 #include <kernel/mutex.h>
 #include <kernel/tee_ta_manager.h>
 #include <kernel/user_ta.h>
-#include <optee_msg.h>
 #include <tee/uuid.h>
 #include <user_ta_header.h>
 
-#define META_VALUE	(OPTEE_MSG_ATTR_META | OPTEE_MSG_ATTR_TYPE_VALUE_INPUT)
-
+/* What this version of the series was written for */
+static_assert(CLIENT_BINDING_GLUE_VERSION == 2);
 static_assert(sizeof(struct client_binding_session) ==
 	      CLIENT_BINDING_RECORD_SIZE);
 static_assert(sizeof(struct client_binding_instance) ==
@@ -34,26 +32,6 @@ void client_binding_assert_locked(void)
 	assert(mutex_is_locked(&tee_ta_mutex));
 }
 
-size_t client_binding_read_claim(struct client_binding_event *event,
-				 uint32_t operation, size_t num_params,
-				 const struct optee_msg_param *params)
-{
-	/* Shared memory: each word is read once */
-	if (!num_params || READ_ONCE(params[0].attr) != META_VALUE) {
-		event->happened = CLIENT_BINDING_USE;
-		event->operation = operation;
-		return 0;
-	}
-
-	event->claim.uuid[0] = READ_ONCE(params[0].u.value.a);
-	event->claim.uuid[1] = READ_ONCE(params[0].u.value.b);
-	event->claim.login = READ_ONCE(params[0].u.value.c);
-	event->happened = CLIENT_BINDING_CLAIMED_USE;
-	event->operation = operation;
-
-	return 1;
-}
-
 TEE_Result client_binding_refusal(const struct client_binding_event *event)
 {
 	client_binding_report(event);
@@ -66,6 +44,18 @@ void client_binding_note_ta(struct client_binding_event *event,
 {
 	if (s->ts_sess.ctx)
 		event->ta = s->ts_sess.ctx->uuid;
+}
+
+bool client_binding_may_others_use(struct client_binding_event *event,
+				   struct client_binding_session *client,
+				   const struct tee_ta_session *s)
+{
+	if (client_binding_decide(event, client, NULL) == CLIENT_BINDING_GO)
+		return true;
+
+	client_binding_note_ta(event, s);
+
+	return false;
 }
 
 TEE_Result client_binding_ask(struct client_binding_event *event,

@@ -13,12 +13,13 @@
 
 #include <compiler.h>
 #include <config.h>
+#include <io.h>
+#include <optee_msg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <tee_api_types.h>
 
-struct optee_msg_param;
 struct tee_ta_ctx;
 struct tee_ta_session;
 
@@ -47,9 +48,28 @@ void client_binding_report(const struct client_binding_event *event);
  */
 
 /* Copies the claim @params may start with, returns how many of them it takes */
-size_t client_binding_read_claim(struct client_binding_event *event,
-				 uint32_t operation, size_t num_params,
-				 const struct optee_msg_param *params);
+static __always_inline size_t
+client_binding_read_claim(struct client_binding_event *event,
+			  uint32_t operation, size_t num_params,
+			  const struct optee_msg_param *params)
+{
+	event->operation = operation;
+
+	/* Shared memory: each word is read once */
+	if (!num_params || READ_ONCE(params[0].attr) !=
+			   (OPTEE_MSG_ATTR_META |
+			    OPTEE_MSG_ATTR_TYPE_VALUE_INPUT)) {
+		event->happened = CLIENT_BINDING_USE;
+		return 0;
+	}
+
+	event->happened = CLIENT_BINDING_CLAIMED_USE;
+	event->claim.uuid[0] = READ_ONCE(params[0].u.value.a);
+	event->claim.uuid[1] = READ_ONCE(params[0].u.value.b);
+	event->claim.login = READ_ONCE(params[0].u.value.c);
+
+	return 1;
+}
 
 /* A copy of the client's META parameter of an open */
 static inline void
@@ -88,7 +108,12 @@ client_binding_answer(const struct client_binding_event *event, TEE_Result res)
 void client_binding_note_ta(struct client_binding_event *event,
 			    const struct tee_ta_session *s);
 
-/* @client is that of @s */
+/* Asks the library. @client is that of @s */
+bool client_binding_may_others_use(struct client_binding_event *event,
+				   struct client_binding_session *client,
+				   const struct tee_ta_session *s);
+
+/* The same, but for the client itself it's a short way */
 static inline bool client_binding_may_use(struct client_binding_event *event,
 					  struct client_binding_session *client,
 					  const struct tee_ta_session *s)
@@ -96,12 +121,13 @@ static inline bool client_binding_may_use(struct client_binding_event *event,
 	if (IS_ENABLED(CFG_CLIENT_BINDING_DEBUG))
 		client_binding_assert_locked();
 
-	if (client_binding_decide(event, client, NULL) == CLIENT_BINDING_GO)
+	if (event->happened == CLIENT_BINDING_CLAIMED_USE &&
+	    client_binding_recognizes(client, event->claim.uuid[0],
+				      event->claim.uuid[1],
+				      event->claim.login))
 		return true;
 
-	client_binding_note_ta(event, s);
-
-	return false;
+	return client_binding_may_others_use(event, client, s);
 }
 
 /*

@@ -83,11 +83,10 @@ const GUARDS: [&str; 4] = [
 
 /// Where each call from the normal world comes in: the second if the compiler put the first into it.
 const ENTRIES: [&str; 2] = ["entry_invoke_command", "__tee_entry_std"];
-/// What it must come to before the TA, and what it does for that before.
-const CHECK: &str = "client_binding_decide";
-const BEFORE: &str = "client_binding_read_claim";
-/// What the check does not come to when the claim is the client's own, bit for bit.
-const COLD: &str = "client_binding_glue::decide_the_rest";
+/// What it must come to before the TA.
+const CHECK: &str = "client_binding_recognizes";
+/// What it comes to as well unless the claim is the client's own, bit for bit.
+const COLD: &str = "client_binding_may_others_use";
 /// Where a stock core finds the session, which nobody checks.
 const STOCK_LOOKUP: &str = "tee_ta_get_session";
 /// What finding and checking may take beyond that. A thread has 8 KiB.
@@ -332,8 +331,7 @@ impl<'a> Ours<'a> {
             .find(|name| core.find(name).is_some())
             .context("no entry")?;
         let way = core.way(entry, CHECK)?;
-        let before = core.address(BEFORE);
-        for at in way.iter().chain(&before).filter(|at| self.is_ours(**at)) {
+        for at in way.iter().filter(|at| self.is_ours(**at)) {
             let function = &core.functions[at];
             let guards = function
                 .calls
@@ -346,22 +344,24 @@ impl<'a> Ours<'a> {
             );
         }
 
-        let is_cold = |at: u64| core.name(at) == COLD;
-        let (down, check) = way.split_at(way.len() - 1);
-        let down = core.frames(down)?;
-        let hot = core.deepest(check[0], &|at| self.is_ours(at) && !is_cold(at))?;
-        let all = core.deepest(check[0], &|at| self.is_ours(at))?;
+        let taken = |way: &[u64]| {
+            let (down, last) = way.split_at(way.len() - 1);
+            let below = core.deepest(last[0], &|at| self.is_ours(at))?;
+            Ok::<_, anyhow::Error>(core.frames(down)? + below)
+        };
+        let hot = taken(&way)?;
+        let cold = taken(&core.way(entry, COLD)?)?;
         let names: Vec<_> = way.iter().map(|at| core.name(*at)).collect();
         let mut text = format!(
             "An invoke takes {} octets of stack down to its check, {} if it is not let pass at first sight: {}.",
-            down + hot,
-            down + all,
+            hot,
+            cold,
             names.join(" > ")
         );
         if let Some(path) = stock {
             let stock = Image::read(path)?;
             let before = stock.frames(&stock.way(entry, STOCK_LOOKUP)?)?;
-            let added = (down + hot).saturating_sub(before);
+            let added = hot.saturating_sub(before);
             text += &format!(
                 "\nA stock core's takes {before} down to {STOCK_LOOKUP}: {added} fewer. The limit is {STACK}."
             );
