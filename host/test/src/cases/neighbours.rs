@@ -14,6 +14,7 @@ use client_binding_proto::probe::{Command, FILLED, Flavour, Kind, LARGE, Opening
 use client_binding_proto::{LEND, Param as ParamKind, STATS, TaUuid, vault, vault_c};
 use client_binding_raw::code::{TEE_ERROR_ACCESS_DENIED, TEE_ERROR_BUSY, TEE_ERROR_CANCEL};
 use client_binding_raw::lend::halves;
+use client_binding_raw::pta::with_types;
 use client_binding_raw::sys::{Param, Params};
 use client_binding_raw::{Answer, Login, Tee};
 use nix::errno::Errno;
@@ -538,10 +539,7 @@ fn look_back(_: &Bench) -> Result<Option<String>> {
     let (low, high) = large.command(Command::Fill, SIZE).values()?[1];
     let last = abi::pta::pair(low, high) + u64::from(SIZE) - 1;
     let peek = |seat: &Seat| {
-        let mut params: Params = Command::Peek.shape().0.map(|kind| Param {
-            attr: kind as u64,
-            ..Param::default()
-        });
+        let mut params = with_types(Command::Peek.shape().types());
         params[0] = halves(last);
         seat.tee
             .invoke_with(seat.session, Command::Peek.number(), params)
@@ -555,10 +553,7 @@ fn look_back(_: &Bench) -> Result<Option<String>> {
 
 /// The TA opens another and invokes a command without parameters there.
 fn forward(seat: &Seat, other: &Flavour, command: Command) -> Result<Answer> {
-    let mut params: Params = Command::Forward.shape().0.map(|kind| Param {
-        attr: kind as u64,
-        ..Param::default()
-    });
+    let mut params = with_types(Command::Forward.shape().types());
     for (param, (a, b)) in params.iter_mut().zip(words(other.uuid)) {
         (param.a, param.b) = (a.into(), b.into());
     }
@@ -618,10 +613,7 @@ fn time(tee: &Tee, session: client_binding_raw::Session) -> Answer {
 
 /// The TA does that, as a client of another.
 pub(super) fn through(seat: &Seat, command: Command, other: TaUuid) -> Result<(Answer, u32)> {
-    let mut params: Params = command.shape().0.map(|kind| Param {
-        attr: kind as u64,
-        ..Param::default()
-    });
+    let mut params = with_types(command.shape().types());
     for (param, (a, b)) in params.iter_mut().zip(words(other)) {
         (param.a, param.b) = (a.into(), b.into());
     }
