@@ -2,6 +2,7 @@
 //! The machine: boots the system that was built, runs a command in it, and says how both ended.
 
 mod lost;
+mod processors;
 mod qemu;
 
 pub(crate) use qemu::tas_for;
@@ -16,6 +17,7 @@ use clap::builder::NonEmptyStringValueParser;
 use lost::{Watch, linux_lost, secure_lost};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use processors::Waiting;
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, PipeReader, Read, Write};
@@ -251,6 +253,7 @@ fn play(options: &Boot, run: &Path) -> Result<(u8, String)> {
     }
     let mut machine = Machine {
         run,
+        waiting: Waiting::of(running.child.id()),
         child: running.child,
         printed,
         reset: false,
@@ -300,6 +303,7 @@ enum End {
 struct Machine<'a> {
     run: &'a Path,
     child: Child,
+    waiting: Waiting,
     /// The text that a reset waits for.
     printed: Arc<AtomicBool>,
     /// The machine was reset.
@@ -327,7 +331,9 @@ impl Machine<'_> {
             // A lost secure world hangs the guest: the run ends rather than waits for the time-out.
             if looked.elapsed() >= Duration::from_millis(500) {
                 looked = Instant::now();
-                if watch.sees_loss()? {
+                let lost = watch.sees_loss()?;
+                self.waiting.look(watch.all_started());
+                if lost {
                     thread::sleep(Duration::from_secs(2));
                     return Ok(End::Lost);
                 }
@@ -375,6 +381,7 @@ impl Machine<'_> {
             }
         }
         self.reset = true;
+        self.waiting.again();
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use anyhow::Result;
 use regex_lite::Regex;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -14,6 +15,9 @@ static CORE: LazyLock<Regex> = LazyLock::new(|| {
 });
 /// TF-A's panic and unhandled exception.
 const FIRMWARE: [&str; 4] = ["PANIC", "ASSERT:", "BACKTRACE:", "Unhandled "];
+/// OP-TEE's on a processor that Linux starts, if it prints that, and what Linux prints later on.
+const OTHER_BEGINS: &str = "Secondary CPU";
+const LINUX_BEGINS: &str = "Booting Linux on physical CPU";
 /// TF-A also panics when it has asked the machine to power off and the machine takes its time.
 const POWER_OFF: &str = "ERROR:   QEMU System Power off";
 
@@ -55,6 +59,7 @@ pub(super) struct Watch {
     secure: Follower,
     normal: Follower,
     powered_off: bool,
+    all_started: bool,
 }
 
 impl Watch {
@@ -63,6 +68,7 @@ impl Watch {
             secure: Follower::new(run.join("secure-world.log")),
             normal: Follower::new(run.join("normal-world.log")),
             powered_off: false,
+            all_started: false,
         }
     }
 
@@ -70,8 +76,14 @@ impl Watch {
     pub(super) fn sees_loss(&mut self) -> Result<bool> {
         let (secure, normal) = (self.secure.more()?, self.normal.more()?);
         self.powered_off |= powered_off(&normal);
+        self.all_started |= secure.contains(OTHER_BEGINS) || normal.contains(LINUX_BEGINS);
         let mut lines = secure_lost(&secure, &normal).into_iter();
         Ok(lines.any(|line| !self.powered_off || !of_firmware(line)))
+    }
+
+    /// Whether Linux has begun to start the other processors since this was asked.
+    pub(super) fn all_started(&mut self) -> bool {
+        mem::take(&mut self.all_started)
     }
 }
 

@@ -243,6 +243,8 @@ fn hardware(options: &Boot) -> (Command, String) {
     }
     command.args([
         "-nodefaults",
+        "-name",
+        "debug-threads=on",
         "-display",
         "none",
         "-no-reboot",
