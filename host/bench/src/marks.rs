@@ -33,7 +33,7 @@ pub(crate) fn around<T>(call: Call, make: impl FnOnce() -> T) -> T {
             match call { $(Call::$call => hint!(BEGIN + Call::$call as u8),)* }
         };
     }
-    begin!(Nothing Invoke0 Invoke4 Invoke1M Invoke8M Stranger0 Stranger4 Cancel Open0 Open4 Close Crowd Load0 Load4 Unload Lender0 Grantee0 Lend Revoke);
+    begin!(Nothing Invoke0 Invoke4 Invoke1M Invoke8M Stranger0 Stranger4 Cancel Open0 Open4 Close Crowd CrowdOfFile Load0 Load4 Unload Lender0 Grantee0 Lend Revoke);
     let result = make();
     hint!(END);
     result

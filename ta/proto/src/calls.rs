@@ -104,6 +104,8 @@ calls! {
     Close "close" "close, TA stays",
     /// The first of them when there are 10,000 sessions of somebody else.
     Crowd "crowd" "invoke, 10,000 sessions more",
+    /// The same when they are of the same file.
+    CrowdOfFile "crowd-of-file" "invoke, 10,000 more of the same file",
     /// A first session, for which the TA is loaded.
     Load0 "load-0" "open, TA not loaded",
     /// The same with four parameters.

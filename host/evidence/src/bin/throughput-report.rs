@@ -12,8 +12,8 @@ use std::process::ExitCode;
 
 /// Compares how many commands a second the two systems answer
 ///
-/// Exit status: 0 the bound system is as fast, as far as one can tell, 1 it was slower in each round of a row, 2 the files cannot
-/// be read.
+/// Exit status: 0 the bound system is not much slower, 1 in a row it was slower in each round, by a fifth or more in most of
+/// them, 2 the files cannot be read.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
@@ -55,7 +55,7 @@ fn rates(text: &str) -> Result<Rates> {
         .collect()
 }
 
-/// The table, and whether a row was slower in all rounds.
+/// The table, and whether the bound system is slower in a row: in all rounds, and by more than they differ by chance.
 fn compare(outputs: &[Rates]) -> Result<(Table, bool)> {
     let (pairs, rest) = outputs.as_chunks::<2>();
     ensure!(rest.is_empty(), "one of the boots has no other half");
@@ -73,8 +73,8 @@ fn compare(outputs: &[Rates]) -> Result<(Table, bool)> {
         "commands a second",
         "stock",
         "bound",
-        "bound / stock",
-        "of all rounds",
+        "median of the ratios",
+        "their range",
     ]);
     let mut slower = false;
     for (row, name) in rows.iter().enumerate() {
@@ -86,7 +86,7 @@ fn compare(outputs: &[Rates]) -> Result<(Table, bool)> {
             spread(rates.clone().map(|(_, bound)| bound)),
             spread(rates.map(|(stock, bound)| bound / stock)),
         ];
-        slower |= ratio.max < 1.0;
+        slower |= ratio.max < 1.0 && ratio.median <= 0.8;
         table.add_row([
             name.clone(),
             format!("{:.0}", stock.median),
@@ -126,14 +126,15 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_slower_if_it_was_in_all_rounds() {
+    fn a_row_is_slower_if_all_its_rounds_are_by_much() {
         let stock = output(100.0, 50.0);
-        let (one, two) = (output(90.0, 51.0), output(101.0, 40.0));
+        let (one, two) = (output(80.0, 51.0), output(101.0, 40.0));
         let judge = |outputs: &[&Rates]| {
             let outputs: Vec<_> = outputs.iter().map(|&output| output.clone()).collect();
             compare(&outputs).map(|(_, slower)| slower)
         };
         assert!(!judge(&[&stock, &one, &stock, &two]).unwrap());
+        assert!(!judge(&[&stock, &output(81.0, 41.0)]).unwrap());
         assert!(judge(&[&stock, &one]).unwrap());
         assert!(judge(&[&stock, &two]).unwrap());
         assert!(judge(&[&stock]).is_err());
