@@ -8,6 +8,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/pid.h>
+#include <linux/rbtree.h>
 #include <linux/refcount.h>
 #include <linux/string.h>
 #include <linux/tee_core.h>
@@ -31,7 +32,7 @@ static int wake_reaper(struct wait_queue_entry *wait, unsigned int mode,
 /**
  * optee_watch_session() - Let a session end with the process that opened it
  * @ctxdata:	what the driver keeps of the context
- * @sess:	the session, not on any list so far
+ * @sess:	the session, not in the tree so far
  * @ta:		UUID of the trusted application
  *
  * Does nothing if the client isn't a process.
@@ -109,10 +110,12 @@ void optee_unwatch_context(struct optee_context_data *ctxdata)
 {
 	struct optee_processes *processes = &ctxdata->optee->processes;
 	struct optee_session *sess;
+	struct optee_session *tmp;
 
 	mutex_lock(&processes->mutex);
 	mutex_lock(&ctxdata->mutex);
-	list_for_each_entry(sess, &ctxdata->sess_list, list_node)
+	rbtree_postorder_for_each_entry_safe(sess, tmp, &ctxdata->sessions,
+					     node)
 		unwatch(sess);
 	mutex_unlock(&ctxdata->mutex);
 	mutex_unlock(&processes->mutex);
@@ -137,9 +140,10 @@ static bool reap(struct optee *optee, const u8 *ta, struct list_head *mine,
 	list_for_each_entry(sess, &processes->sessions, watch.node) {
 		watch = &sess->watch;
 		if (!watch->reaped && tee_process_is_gone(&sess->client.process)) {
-			/* No thread is left that could be closing it */
+			/* No thread is left that could be opening or closing it */
 			mutex_lock(&watch->ctxdata->mutex);
-			list_move(&sess->list_node, &list);
+			rb_erase(&sess->node, &watch->ctxdata->sessions);
+			list_add(&sess->list_node, &list);
 			mutex_unlock(&watch->ctxdata->mutex);
 			watch->reaped = ++processes->reaped;
 			optee_close_later(watch->ctxdata, &list);

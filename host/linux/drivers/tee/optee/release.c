@@ -11,6 +11,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/printk.h>
+#include <linux/rbtree.h>
 #include <linux/refcount.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -143,7 +144,7 @@ struct optee_context_data *optee_context_data_alloc(struct tee_device *teedev)
 	ctxdata->counted = counted;
 	refcount_set(&ctxdata->refcount, 1);
 	mutex_init(&ctxdata->mutex);
-	INIT_LIST_HEAD(&ctxdata->sess_list);
+	ctxdata->sessions = RB_ROOT;
 	INIT_LIST_HEAD(&ctxdata->released);
 	INIT_DELAYED_WORK(&ctxdata->release_work, release_work_fn);
 
