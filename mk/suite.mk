@@ -49,7 +49,7 @@ BASE_CONFIGS := $(foreach v,$(LINUX_FURTHER:linux-%=%),stock-$v:stock:debian-$v:
 FULL_CONFIGS := $(CONFIGS) swapped:stock:debian:hostile bound-full:bound:debian:hostile
 test-suite: suite hostile
 	@$(XTASK) suite $(SUITE_CONFIGS) -- $(CASES)
-test-full: suite hostile configs check-quota suite-bases check-further-series boards
+test-full: suite hostile configs check-quota suite-bases check-linux-series check-optee-series check-optee-off check-further-series boards
 	@for base in $(LINUX_FURTHER); do $(XTASK) demo --mixes --kernel debian$${base#linux} || exit; done
 	@$(XTASK) suite $(SUITE_CONFIGS) $(FULL_CONFIGS) $(BASE_CONFIGS) -- $(CASES)
 	@$(MAKE) --no-print-directory -f mk/main.mk test-full-arm

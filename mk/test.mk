@@ -2,7 +2,7 @@
 # make test: each check is a goal check-NAME; scripts/run-checks runs them all and counts.
 
 CHECKS := build format clippy clippy-clients clippy-tas clippy-glue docs host-tests coverage unsafe shell reuse glue glue-again glue-arm glue-riscv64 \
-	series-tool linux-style linux-series bases optee-style optee-series optee-off boards guests mutants teec-series deny clients rng demo mixes bases-demo arm suite \
+	series-tool linux-style linux-parts bases optee-style optee-parts optee-off-parts boards guests mutants teec-series deny clients rng demo mixes bases-demo arm suite \
 	quota reset xtest bench
 T := $(B)/test
 .PHONY: test check-further-series $(CHECKS:%=check-%)
@@ -68,19 +68,19 @@ check-linux-style: $(B)/src/linux-stock/.stamp $(B)/src/linux-bound/.stamp $(lin
 check-optee-style: $(H)/src/optee-stock/.stamp $(B)/src/linux-stock/.stamp $(optee_SERIES)
 	cd $(H)/src/optee-stock && $(CHECKPATCH) --typedefsfile typedefs.checkpatch --no-summary $(optee_SERIES)
 
-# The series, patch by patch. What was checked once is not checked again until something changes.
+# The series, patch by patch or part by part. What was checked once is not checked again until something changes.
+.PHONY: check-linux-series check-optee-series check-optee-off
 CHECK_SERIES := xtask/src/check.rs xtask/src/tool.rs
-check-linux-series: $(T)/.linux-series
-$(T)/.linux-series: $(B)/src/linux-bound/.checked $(call kernel-headers,linux) $(CHECK_SERIES) mk/linux.mk
-	$(XTASK) series check linux $(B)/src/linux-stock $(T)/linux $(linux_SERIES)
+check-linux-series check-linux-parts check-optee-series check-optee-parts check-optee-off check-optee-off-parts: check-%: $(T)/.%
+PARTS = $(if $(findstring parts,$@),--parts)
+$(T)/.linux-series $(T)/.linux-parts: $(B)/src/linux-bound/.checked $(call kernel-headers,linux) $(CHECK_SERIES) mk/linux.mk
+	$(XTASK) series check linux $(PARTS) $(B)/src/linux-stock $(T)/linux $(linux_SERIES)
 	@touch $@
-check-optee-series: $(T)/.optee-series
-$(T)/.optee-series: $(H)/src/optee-bound/.checked $(GLUE_LIB) $(GLUE_HEADER) $(CHECK_SERIES) mk/optee.mk
-	$(XTASK) series check optee $(H)/src/optee-stock $(T)/optee $(optee_SERIES)
+$(T)/.optee-series $(T)/.optee-parts: $(H)/src/optee-bound/.checked $(GLUE_LIB) $(GLUE_HEADER) $(CHECK_SERIES) mk/optee.mk
+	$(XTASK) series check optee $(PARTS) $(H)/src/optee-stock $(T)/optee $(optee_SERIES)
 	@touch $@
-check-optee-off: $(T)/.optee-off
-$(T)/.optee-off: $(H)/src/optee-bound/.checked $(CHECK_SERIES) mk/optee.mk
-	$(XTASK) series check optee-off $(H)/src/optee-stock $(T)/optee-off $(optee_SERIES)
+$(T)/.optee-off $(T)/.optee-off-parts: $(H)/src/optee-bound/.checked $(CHECK_SERIES) mk/optee.mk
+	$(XTASK) series check optee-off $(PARTS) $(H)/src/optee-stock $(T)/optee-off $(optee_SERIES)
 	@touch $@
 
 # A further base's series: what it changes is what the tree's own does, and each of its patches builds.

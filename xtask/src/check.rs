@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! A series, patch by patch: each must apply, and what is there after it must build.
+//! A series, patch by patch or part by part: each must apply, and what is there after it must build.
 
 use crate::bases::build;
 use crate::tool::{self, run, without_make};
@@ -34,6 +34,9 @@ pub(crate) struct Check {
     /// The base of bases.toml whose tree it is, if that is not the one called like the kind
     #[arg(long)]
     base: Option<String>,
+    /// Part by part: what is between is only applied
+    #[arg(long)]
+    parts: bool,
     /// The tree without the series
     stock: PathBuf,
     /// A folder; what is in it from the last time makes it quicker
@@ -61,15 +64,29 @@ pub(crate) fn check(check: &Check) -> Result<()> {
 }
 
 impl Check {
+    /// Each patch, with the one after it.
+    fn in_order(&self) -> impl Iterator<Item = (&PathBuf, Option<&PathBuf>)> {
+        let next = self.patches.iter().skip(1).map(Some).chain([None]);
+        self.patches.iter().zip(next)
+    }
+
+    /// Whether what is there after it is built.
+    fn is_seen(&self, patch: &Path, next: Option<&PathBuf>) -> bool {
+        let part = |patch: &Path| patch.parent().map(Path::to_path_buf);
+        !self.parts || next.is_none_or(|next| part(next) != part(patch))
+    }
+
     fn linux(&self, tree: &Path) -> Result<()> {
         let modules = |args| {
             let mut make = make("series-build-linux", tree, Path::new(""), args);
             make.env("SERIES_BASE", self.base.as_deref().unwrap_or("linux"));
             make
         };
-        for patch in &self.patches {
+        for (patch, next) in self.in_order() {
             apply(tree, patch, 1)?;
-            run(&mut modules("W=1"))?;
+            if self.is_seen(patch, next) {
+                run(&mut modules("W=1"))?;
+            }
         }
         let sparse = || modules("W=1 C=2 CF=-Wsparse-error");
         run(&mut sparse())?;
@@ -91,11 +108,13 @@ impl Check {
                 &args,
             ))
         };
-        for patch in &self.patches {
+        for (patch, next) in self.in_order() {
             apply(tree, patch, 1)?;
-            core(
-                "CFG_CLIENT_BINDING_MAX_SESSIONS=4 CFG_CLIENT_BINDING_PTA=y CFG_CLIENT_BINDING_DELEGATION=y",
-            )?;
+            if self.is_seen(patch, next) {
+                core(
+                    "CFG_CLIENT_BINDING_MAX_SESSIONS=4 CFG_CLIENT_BINDING_PTA=y CFG_CLIENT_BINDING_DELEGATION=y",
+                )?;
+            }
         }
         core("")
     }
@@ -107,23 +126,23 @@ impl Check {
             fs::read(out.join("core/tee.bin")).with_context(|| format!("{name}: tee.bin"))
         };
         let (plain, optional): (Vec<_>, Vec<_>) =
-            self.patches.iter().partition(|patch| is_plain(patch));
+            self.in_order().partition(|(patch, _)| is_plain(patch));
         ensure!(!optional.is_empty(), "no patch that an option turns on");
         let in_order = self.patches.is_sorted_by_key(|patch| !is_plain(patch));
         ensure!(
             in_order,
             "a patch that is always there comes after one that is not"
         );
-        for patch in plain {
+        for (patch, _) in plain {
             apply(tree, patch, 1)?;
         }
         let pinned = core("pinned", PINNED)?;
         let silent = core("silent", SILENT)?;
         let changed = "though CFG_CLIENT_BINDING=n";
-        for patch in optional {
+        for (patch, next) in optional {
             apply(tree, patch, 1)?;
             ensure!(
-                core("pinned", PINNED)? == pinned,
+                !self.is_seen(patch, next) || core("pinned", PINNED)? == pinned,
                 "tee.bin changed with {} {changed}",
                 patch.display()
             );
@@ -203,5 +222,27 @@ mod tests {
         ] {
             assert_eq!(is_plain(Path::new(patch)), plain, "{patch}");
         }
+    }
+
+    #[test]
+    fn a_part_is_seen_where_it_ends() {
+        let patches = ["1/0001.patch", "1/0002.patch", "2/0003.patch"].map(PathBuf::from);
+        let mut check = Check {
+            kind: Kind::Linux,
+            base: None,
+            parts: true,
+            stock: PathBuf::new(),
+            work: PathBuf::new(),
+            patches: patches.into(),
+        };
+        let seen = |check: &Check| -> Vec<_> {
+            let patches = check.in_order();
+            patches
+                .map(|(patch, next)| check.is_seen(patch, next))
+                .collect()
+        };
+        assert_eq!(seen(&check), [false, true, true]);
+        check.parts = false;
+        assert_eq!(seen(&check), [true; 3]);
     }
 }

@@ -460,6 +460,9 @@ pub(crate) struct Bench {
     /// Write down the counts that stand instead of comparing
     #[arg(long)]
     update: bool,
+    /// Without the rows with 10,000 sessions, which want cores of their own
+    #[arg(long, conflicts_with = "update")]
+    no_crowd: bool,
     /// What else binding-bench takes
     #[arg(
         trailing_var_arg = true,
@@ -493,8 +496,10 @@ pub(crate) fn bench(bench: &Bench) -> Result<u8> {
         folders.push(boot);
     }
     let first = folders.first().context("no boot, no count")?;
-    for (core, driver) in [("crowd-stock", "stock"), ("crowd-bound", "bound")] {
-        bench.count(first, 1, driver, core, &["--crowd", "10000"])?;
+    if !bench.no_crowd {
+        for (core, driver) in [("crowd-stock", "stock"), ("crowd-bound", "bound")] {
+            bench.count(first, 1, driver, core, &["--crowd", "10000"])?;
+        }
     }
     let made_with = format!(
         "rustc {}, gcc {}, Linux {}",
@@ -516,6 +521,9 @@ pub(crate) fn bench(bench: &Bench) -> Result<u8> {
         } else {
             report.arg(top().join("host/bench/counts.txt"));
         }
+    }
+    if bench.no_crowd {
+        report.arg("--no-crowd");
     }
     report.args(["--prefix", bench.prefix()]);
     report.arg("--build").arg(made).args(folders);

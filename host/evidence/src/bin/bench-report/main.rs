@@ -44,6 +44,9 @@ struct Args {
     /// What the names of the cores begin with
     #[arg(long)]
     prefix: String,
+    /// The cores with many sessions were not counted
+    #[arg(long, conflicts_with = "update")]
+    no_crowd: bool,
     /// Folders of one boot of each core: CORE.counts and CORE.symbols of stock, off (the
     /// series without the option) and bound; the first has the same of the cores with many
     /// sessions, crowd-stock and crowd-bound
@@ -92,9 +95,9 @@ fn boot(args: &Args, folder: &Path, core: &str) -> Result<(Run, BTreeMap<Call, C
 }
 
 fn report(args: &Args) -> Result<bool> {
-    let stock = system(args, "stock", true)?;
+    let stock = system(args, "stock", !args.no_crowd)?;
     let off = system(args, "off", false)?;
-    let bound = system(args, "bound", true)?;
+    let bound = system(args, "bound", !args.no_crowd)?;
     let systems = [("stock", &stock), ("off", &off), ("bound", &bound)];
     for (name, system) in systems {
         let nothing = system.counts.get(&Call::Nothing).map(Counts::total);
@@ -154,7 +157,11 @@ fn report(args: &Args) -> Result<bool> {
     match &args.standing {
         Some(path) if args.update => measured.write(path)?,
         Some(path) => {
-            complaints.extend(measured.compare(&Standing::read(path)?, path));
+            let mut standing = Standing::read(path)?;
+            if args.no_crowd {
+                standing.forget(&CROWD);
+            }
+            complaints.extend(measured.compare(&standing, path));
             complaints.extend(measured.beyond());
         }
         None => {}
@@ -169,6 +176,9 @@ fn report(args: &Args) -> Result<bool> {
     Ok(complaints.is_empty())
 }
 
+/// Counted on cores of their own.
+const CROWD: [Call; 2] = [Call::Crowd, Call::CrowdOfFile];
+
 /// Of those, the first is the owner's, and the second what a grantee's is compared with.
 const LENDING: [Call; 5] = [
     Call::Invoke0,
@@ -181,8 +191,7 @@ const LENDING: [Call; 5] = [
 /// Whether each boot says the same of what repeats.
 fn unequal(name: &str, system: &System) -> Vec<String> {
     let mut complaints = Vec::new();
-    let everywhere =
-        |call: &&Call| !call.is_of_lending() && ![Call::Crowd, Call::CrowdOfFile].contains(call);
+    let everywhere = |call: &&Call| !call.is_of_lending() && !CROWD.contains(call);
     for call in Call::ALL.iter().filter(everywhere) {
         let boots = system.boots.iter();
         let modes: Vec<_> = boots.map(|boot| boot.mode(*call)).collect();

@@ -98,6 +98,12 @@ impl Standing {
         })
     }
 
+    /// What was not counted cannot be compared.
+    pub(crate) fn forget(&mut self, calls: &[Call]) {
+        self.numbers
+            .retain(|(name, _), _| calls.iter().all(|call| call.name() != name));
+    }
+
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
         std::fs::write(path, self.text()).with_context(|| path.display().to_string())
     }
