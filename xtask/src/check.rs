@@ -72,8 +72,7 @@ impl Check {
 
     /// Whether what is there after it is built.
     fn is_seen(&self, patch: &Path, next: Option<&PathBuf>) -> bool {
-        let part = |patch: &Path| patch.parent().map(Path::to_path_buf);
-        !self.parts || next.is_none_or(|next| part(next) != part(patch))
+        !self.parts || next.is_none_or(|next| next.parent() != patch.parent())
     }
 
     fn linux(&self, tree: &Path) -> Result<()> {

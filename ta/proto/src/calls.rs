@@ -102,7 +102,7 @@ calls! {
     Open4 "open-4" "open, TA loaded, 4 parameters",
     /// The close of such a session.
     Close "close" "close, TA stays",
-    /// The first of them when there are 10,000 sessions of somebody else.
+    /// The first of them when there are 10,000 sessions of another file.
     Crowd "crowd" "invoke, 10,000 sessions more",
     /// The same when they are of the same file.
     CrowdOfFile "crowd-of-file" "invoke, 10,000 more of the same file",
