@@ -191,8 +191,17 @@ pub extern "C" fn client_binding_reason(verdict: u32) -> *const c_char {
         .as_ptr()
 }
 
-/// Looks at one of the sessions that the normal world has while `opener` asks for another: `left` is how many
-/// it may still have, from the limit downwards.
+/// Which list has the session among those of its client: any number.
+///
+/// # Safety
+/// With `tee_ta_mutex` held.
+#[no_mangle]
+pub extern "C" fn client_binding_quota_list(session: &Session) -> u32 {
+    Quota::list(session)
+}
+
+/// Looks at one of the sessions of that list while `opener` asks for another: `left` is how many it may still
+/// have, from the limit downwards.
 ///
 /// # Safety
 /// With `tee_ta_mutex` held; `left` is the caller's own variable.

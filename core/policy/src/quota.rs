@@ -6,7 +6,7 @@ use client_binding_abi::Login;
 /// How many sessions a client may still open (B19).
 ///
 /// Nothing is kept between two opens, so nothing can be miscounted: all sessions that the
-/// normal world has are looked at again, whatever became of those that were opened before.
+/// client may have are looked at again, whatever became of those that were opened before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct Quota(u32);
@@ -30,7 +30,13 @@ impl Quota {
         }
     }
 
-    /// Decides the open, when all sessions were looked at.
+    /// Which list has the sessions of that one's client: who looks at all of that list has noted all that count.
+    pub const fn list(session: &Session) -> u32 {
+        // Half a word of a hash, but for those who have no UUID.
+        session.client().uuid.0[0] as u32
+    }
+
+    /// Decides the open, when all sessions that count were looked at.
     pub const fn check(self) -> Result<(), Refusal> {
         match self.0 {
             0 => Err(Refusal::QuotaReached),
@@ -41,8 +47,11 @@ impl Quota {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
     use super::*;
     use client_binding_abi::{ClientUuid, Identity};
+    use std::vec::Vec;
 
     /// Whether somebody who has that many sessions, and somebody else one, gets another.
     fn decide(login: Login, n: u64, sessions: u32) -> Result<(), Refusal> {
@@ -75,6 +84,27 @@ mod tests {
                 assert_eq!(decide(login, 2, sessions), expected, "{login:?} {sessions}");
             }
         }
+    }
+
+    #[test]
+    fn what_counts_is_in_one_list() {
+        let sessions = Login::NORMAL_WORLD.into_iter().flat_map(|login| {
+            [[0, 1], [1, 0], [1, 1], [1 << 32, 0], [u64::MAX; 2]]
+                .map(|uuid| Session::new(Identity::new(login, ClientUuid(uuid)), true).unwrap())
+        });
+        let sessions: Vec<_> = sessions.collect();
+        for (opener, other) in sessions
+            .iter()
+            .flat_map(|s| sessions.iter().map(move |o| (s, o)))
+        {
+            let mut quota = Quota::new(1);
+            quota.note(opener, other);
+            let same = Quota::list(opener) == Quota::list(other);
+            assert!(quota.check().is_ok() || same, "{opener:?} {other:?}");
+        }
+        // Clients whose UUIDs differ where they are random don't share one.
+        let lists: Vec<_> = sessions.iter().map(Quota::list).collect();
+        assert!(lists.contains(&0) && lists.contains(&1) && lists.contains(&u32::MAX));
     }
 
     #[test]

@@ -58,14 +58,10 @@ static struct client_binding_session *client(void)
 static struct tee_ta_session *find(uint32_t id)
 {
 	struct tee_ta_session_head *open_sessions = NULL;
-	struct tee_ta_session *s = NULL;
 
 	nsec_sessions_list_head(&open_sessions);
-	TAILQ_FOREACH(s, open_sessions, link)
-		if (s->id == id)
-			break;
 
-	return s;
+	return tee_ta_find_session_nolock(id, open_sessions);
 }
 
 static bool can_be_lent(struct tee_ta_session *s)

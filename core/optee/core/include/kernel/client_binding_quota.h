@@ -6,28 +6,46 @@
 #ifndef __KERNEL_CLIENT_BINDING_QUOTA_H
 #define __KERNEL_CLIENT_BINDING_QUOTA_H
 
-#include <config.h>
-#include <kernel/tee_ta_manager.h>
+#include <compiler.h>
+#include <sys/queue.h>
 #include <tee_api_types.h>
 
-TEE_Result
-client_binding_count_sessions(struct client_binding_event *event,
-			      struct tee_ta_session *s, const TEE_UUID *uuid,
-			      const struct tee_ta_session_head *open_sessions);
+struct client_binding_event;
+struct tee_ta_session;
+
+#if defined(CFG_CLIENT_BINDING) && CFG_CLIENT_BINDING_MAX_SESSIONS
+
+/* Where a session stands among those that its client may be the client of */
+struct client_binding_quota_entry {
+	LIST_ENTRY(tee_ta_session) link;
+};
 
 /*
- * Whether @s, which isn't linked yet, would be one more than its client may
- * have. @open_sessions are those of the normal world, or of a TA.
+ * Counts @s, which is about to be linked, unless that is one more than its
+ * client may have; until it's unlinked. With tee_ta_mutex held.
  */
-static inline TEE_Result
-client_binding_check_quota(struct client_binding_event *event,
-			   struct tee_ta_session *s, const TEE_UUID *uuid,
-			   const struct tee_ta_session_head *open_sessions)
-{
-	if (!IS_ENABLED(CFG_CLIENT_BINDING) || !CFG_CLIENT_BINDING_MAX_SESSIONS)
-		return TEE_SUCCESS;
+TEE_Result client_binding_take_quota(struct client_binding_event *event,
+				     struct tee_ta_session *s,
+				     const TEE_UUID *uuid);
 
-	return client_binding_count_sessions(event, s, uuid, open_sessions);
+void client_binding_give_back_quota(struct tee_ta_session *s);
+
+#else
+
+struct client_binding_quota_entry { };
+
+static inline TEE_Result
+client_binding_take_quota(struct client_binding_event *event __unused,
+			  struct tee_ta_session *s __unused,
+			  const TEE_UUID *uuid __unused)
+{
+	return TEE_SUCCESS;
 }
 
+static inline void
+client_binding_give_back_quota(struct tee_ta_session *s __unused)
+{
+}
+
+#endif
 #endif /*__KERNEL_CLIENT_BINDING_QUOTA_H*/
