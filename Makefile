@@ -25,7 +25,7 @@ help:
 	@echo 'make            build everything: OP-TEE and the Linux driver, stock and bound, TAs and clients'
 	@echo 'make test       every check, ending with "N passed, N failed"'
 	@echo 'make test-suite the whole regression suite on stock, bound and both mixes: ten minutes'
-	@echo 'make test-xtest upstream'\''s own suite on stock, on bound and where every TA is bound: ten minutes'
+	@echo 'make test-xtest all of xtest, upstream'\''s own suite, on stock, on bound and where every TA is bound: half an hour'
 	@echo 'make test-full  the whole regression suite in every configuration: hours'
 	@echo 'make test-full-arm  what of that is about AArch32: two hours'
 	@echo 'make mutants-system  bring back bugs, one at a time, and see what catches them: an hour'

@@ -52,7 +52,7 @@ test-suite: suite hostile
 test-full: suite hostile configs check-quota suite-bases check-linux-series check-optee-series check-optee-off check-further-series boards
 	@for base in $(LINUX_FURTHER); do $(XTASK) demo --mixes --kernel debian$${base#linux} || exit; done
 	@$(XTASK) suite $(SUITE_CONFIGS) $(FULL_CONFIGS) $(BASE_CONFIGS) -- $(CASES)
-	@$(MAKE) --no-print-directory -f mk/main.mk test-full-arm
+	@$(MAKE) --no-print-directory -f mk/main.mk test-xtest test-full-arm
 
 # Where all is for AArch32; then TAs and programs alone. There the attacks come late: it is a slow machine.
 test-full-arm: suite hostile

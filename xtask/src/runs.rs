@@ -219,7 +219,7 @@ fn quota(made: &Path, core: &str) -> Result<Option<String>> {
         .map(str::to_owned))
 }
 
-/// Upstream's own suite, regression and pkcs11
+/// Upstream's own suite
 ///
 /// Kept of a run: build/xtest/runs/NAME and build/run/xtest-NAME. One case:
 /// scripts/qemu-run.sh --overlay build/xtest/overlay -- xtest -t regression 1013
@@ -228,15 +228,30 @@ pub(crate) struct Xtest {
     /// Seconds for one boot
     #[arg(long, value_name = "S", default_value_t = 2400)]
     timeout: u64,
+    /// Of xtest's suites this one alone
+    #[arg(long, value_parser = SUITES)]
+    only: Option<String>,
     /// The others are compared with the first, case by case: nothing may differ but what host/test/xtest-differences lists
     #[arg(required = true, value_name = "NAME:CORE:KERNEL:DRIVER[:LIBTEEC]")]
     systems: Vec<System>,
 }
 
-const XTEST: &str =
-    "xtest -t regression -l 0; echo \"regression: $?\"; xtest -t pkcs11 -l 0; echo \"pkcs11: $?\"";
+const SUITES: [&str; 2] = ["regression", "pkcs11"];
 
 impl Xtest {
+    fn suites(&self) -> impl Iterator<Item = &str> {
+        let only = self.only.as_deref();
+        SUITES
+            .into_iter()
+            .filter(move |suite| only.is_none_or(|only| only == *suite))
+    }
+
+    /// What the guest's shell does.
+    fn script(&self) -> String {
+        let each = |suite| format!("xtest -t {suite} -l 0; echo \"{suite}: $?\"; ");
+        self.suites().map(each).collect()
+    }
+
     fn boot(&self, system: &System, folder: &Path) -> Result<Child> {
         let mut boot = system.boot(
             Processor::of(Arch::Arm64),
@@ -253,7 +268,7 @@ impl Xtest {
             "--",
             "sh",
             "-c",
-            XTEST,
+            &self.script(),
         ]);
         Ok(logged(&mut boot, &folder.join("boot.log"), false)?.spawn()?)
     }
@@ -301,6 +316,7 @@ pub(crate) fn xtest(xtest: &Xtest) -> Result<u8> {
     report
         .arg("--differences")
         .arg(top().join("host/test/xtest-differences"))
+        .args(xtest.suites().flat_map(|suite| ["--suite", suite]))
         .args(folders);
     judged_by("xtest-report", &mut report)
 }
@@ -590,17 +606,23 @@ pub(crate) struct Throughput {
 
 /// Boots one after the other, each with four processors, and prints the ratios.
 pub(crate) fn throughput(throughput: &Throughput) -> Result<u8> {
-    let folder = throughput.arch.build().join("bench");
-    let boots = emptied(folder.join("throughput"))?;
+    let bench = throughput.arch.build().join("bench");
+    let boots = emptied(bench.join("throughput"))?;
     let mut report = Command::new(build().join("throughput-report"));
     for round in 1..=throughput.rounds {
-        for (stack, options) in [("stock", &[][..]), ("bound", &["--denied"])] {
+        let folder = |stack| boots.join(format!("throughput-{stack}-{round}"));
+        let mut pair = [("stock", &[][..]), ("bound", &["--denied"])];
+        // What a host's load does to the first of two, it does to each as often.
+        if round % 2 == 0 {
+            pair.reverse();
+        }
+        for (stack, options) in pair {
             let name = format!("throughput-{stack}-{round}");
-            let said = emptied(boots.join(&name))?;
+            let said = emptied(folder(stack))?;
             let system = System::of(&format!("shipped-{stack}"), stack, "debian");
             let mut boot = system.boot(Processor::of(throughput.arch), true, &name);
             boot.args(["--ta", stack, "--smp", "4", "--overlay"])
-                .arg(folder.join(format!("probes/{stack}")))
+                .arg(bench.join(format!("probes/{stack}")))
                 .arg("--to")
                 .arg(&said);
             boot.args(["--", "binding-bench", "--throughput"])
@@ -608,8 +630,8 @@ pub(crate) fn throughput(throughput: &Throughput) -> Result<u8> {
                 .args(options);
             played(&mut boot, &said)?;
             output(&name, &said)?;
-            report.arg(said.join("output"));
         }
+        report.args(["stock", "bound"].map(|stack| folder(stack).join("output")));
     }
     judged_by("throughput-report", &mut report)
 }

@@ -12,6 +12,14 @@ pub(crate) struct Listed<'a> {
     reason: &'a str,
 }
 
+impl Listed<'_> {
+    /// Whether one of those suites has the case.
+    pub(crate) fn is_of(&self, suites: &[String]) -> bool {
+        let suite = self.case.split('_').next();
+        suites.iter().any(|s| suite == Some(s))
+    }
+}
+
 /// Lines of case, system and reason; what begins with # is a remark.
 pub(crate) fn listed(text: &str) -> Result<Vec<Listed<'_>>> {
     let mut list: Vec<Listed<'_>> = Vec::new();
@@ -153,10 +161,10 @@ fn word(outcome: Outcome) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::tests::GOOD;
+    use crate::run::tests::{GOOD, parse};
 
     fn judged(stock: &str, bound: &str, list: &str) -> (usize, Vec<String>) {
-        let runs = [("stock", stock), ("bound", bound)].map(|(n, text)| Run::parse(n, text, 0, ""));
+        let runs = [("stock", stock), ("bound", bound)].map(|(n, text)| parse(n, text, 0, ""));
         let judgement = judge(&runs, &listed(list).unwrap());
         (judgement.expected.len(), judgement.bad)
     }
@@ -267,6 +275,18 @@ mod tests {
         assert_eq!(bad[1], "bound: pkcs11_1000: does not run");
         assert!(bad[2].contains("regression: ended before its end, at regression_1029"));
         assert_eq!(bad.len(), 4);
+    }
+
+    #[test]
+    fn what_is_listed_is_of_a_suite() {
+        let list = listed("regression_1005.2 bound one\npkcs11_1000 bound two").unwrap();
+        let of = |suite: &str| {
+            list.iter()
+                .map(|l| l.is_of(&[suite.into()]))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of("regression"), [true, false]);
+        assert_eq!(of("pkcs11"), [false, true]);
     }
 
     #[test]

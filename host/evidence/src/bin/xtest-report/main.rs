@@ -29,6 +29,9 @@ struct Args {
     /// differ is an error
     #[arg(long)]
     differences: PathBuf,
+    /// Which of xtest's suites each of them ran
+    #[arg(long = "suite", required = true)]
+    suites: Vec<String>,
 }
 
 fn main() -> ExitCode {
@@ -38,8 +41,12 @@ fn main() -> ExitCode {
 fn report(args: &Args) -> anyhow::Result<bool> {
     let path = &args.differences;
     let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    let listed = listed(&text).with_context(|| path.display().to_string())?;
-    let runs = args.runs.iter().map(|folder| Run::read(folder));
+    let mut listed = listed(&text).with_context(|| path.display().to_string())?;
+    listed.retain(|line| line.is_of(&args.suites));
+    let runs = args
+        .runs
+        .iter()
+        .map(|folder| Run::read(folder, &args.suites));
     let runs = runs.collect::<anyhow::Result<Vec<_>>>()?;
     println!("{}", table(&runs));
     let Judgement { expected, bad } = judge(&runs, &listed);

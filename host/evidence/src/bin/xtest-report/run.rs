@@ -5,9 +5,6 @@ use anyhow::Result;
 use client_binding_evidence::{Kept, system_failed};
 use std::path::Path;
 
-/// What `xtask xtest` runs.
-pub(crate) const SUITES: [&str; 2] = ["regression", "pkcs11"];
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Ok,
@@ -66,13 +63,25 @@ pub(crate) struct Run {
 
 impl Run {
     /// Reads what was kept in a folder.
-    pub(crate) fn read(folder: &Path) -> Result<Self> {
+    pub(crate) fn read(folder: &Path, suites: &[String]) -> Result<Self> {
         let kept = Kept::in_folder(folder)?;
         let (output, errors) = (kept.text("output")?, kept.text("errors")?);
-        Ok(Self::parse(&kept.name, &output, kept.status, &errors))
+        Ok(Self::parse(
+            &kept.name,
+            suites,
+            &output,
+            kept.status,
+            &errors,
+        ))
     }
 
-    pub(crate) fn parse(name: &str, output: &str, status: i32, errors: &str) -> Self {
+    pub(crate) fn parse(
+        name: &str,
+        suites: &[impl AsRef<str>],
+        output: &str,
+        status: i32,
+        errors: &str,
+    ) -> Self {
         let mut run = Self {
             name: name.into(),
             cases: Vec::new(),
@@ -83,8 +92,8 @@ impl Run {
         if status != 0 {
             run.troubles.push(system_failed(status, errors));
         }
-        for suite in SUITES {
-            run.read_suite(suite, output);
+        for suite in suites {
+            run.read_suite(suite.as_ref(), output);
         }
         run
     }
@@ -182,13 +191,18 @@ pub(crate) mod tests {
     /// As xtest prints it, and `xtask xtest` after it.
     pub(crate) const GOOD: &str = include_str!("good.txt");
 
+    /// Both suites.
+    pub(crate) fn parse(name: &str, output: &str, status: i32, errors: &str) -> Run {
+        Run::parse(name, &["regression", "pkcs11"], output, status, errors)
+    }
+
     fn part(id: &str) -> (String, Outcome) {
         (id.into(), Outcome::Ok)
     }
 
     #[test]
     fn a_good_run_is_read() {
-        let run = Run::parse("stock", GOOD, 0, "");
+        let run = parse("stock", GOOD, 0, "");
         assert!(run.troubles.is_empty(), "{:?}", run.troubles);
         assert_eq!((run.subtests, run.failed_subtests), (27, 0));
         let ids: Vec<_> = run.cases.iter().map(|case| case.id.as_str()).collect();
@@ -218,6 +232,14 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_suite_that_was_not_asked_for_is_not_missed() {
+        let only = &GOOD[..GOOD.find("# pkcs11").unwrap()];
+        let run = Run::parse("stock", &["regression"], only, 0, "");
+        assert_eq!((run.troubles.len(), run.cases.len()), (0, 3));
+        assert_eq!(parse("stock", only, 0, "").troubles.len(), 1);
+    }
+
+    #[test]
     fn failures_are_read_with_the_first_error() {
         let text = GOOD
             .replace(
@@ -230,7 +252,7 @@ pub(crate) mod tests {
             )
             .replace("20 subtests of which 0", "20 subtests of which 2")
             .replace("regression: 0", "regression: 1");
-        let run = Run::parse("stock", &text, 0, "");
+        let run = parse("stock", &text, 0, "");
         assert!(run.troubles.is_empty(), "{:?}", run.troubles);
         assert_eq!(run.failed_subtests, 2);
         assert_eq!(run.cases[1].outcome, Outcome::Failed);
@@ -240,7 +262,7 @@ pub(crate) mod tests {
     #[test]
     fn what_does_not_end_is_named() {
         let hung = &GOOD[..GOOD.find("  regression_1005 OK").unwrap()];
-        let run = Run::parse("bound", hung, 124, "time-out");
+        let run = parse("bound", hung, 124, "time-out");
         assert_eq!(run.cases[1].outcome, Outcome::Hung);
         let troubles = run.troubles.join("\n");
         assert!(
@@ -253,16 +275,16 @@ pub(crate) mod tests {
     #[test]
     fn a_crash_and_a_wrong_sum_are_noticed() {
         let crashed = GOOD.replace("pkcs11: 0", "pkcs11: 139");
-        assert_eq!(Run::parse("bound", &crashed, 0, "").troubles.len(), 1);
+        assert_eq!(parse("bound", &crashed, 0, "").troubles.len(), 1);
         let lost = GOOD.replace("* regression_1005 Many sessions\n", "");
-        assert_eq!(Run::parse("bound", &lost, 0, "").troubles.len(), 1);
+        assert_eq!(parse("bound", &lost, 0, "").troubles.len(), 1);
         let killed = GOOD.replace("1 test case of which 0 failed\n", "");
         let killed = killed.replace("pkcs11: 0", "pkcs11: 137");
-        let troubles = Run::parse("bound", &killed, 0, "").troubles;
+        let troubles = parse("bound", &killed, 0, "").troubles;
         assert_eq!(
             troubles,
             ["pkcs11: ended with 137 before its end, at pkcs11_1000"]
         );
-        assert_eq!(Run::parse("bound", "", 0, "").troubles.len(), 2);
+        assert_eq!(parse("bound", "", 0, "").troubles.len(), 2);
     }
 }
