@@ -13,7 +13,7 @@ suffix-of = $(patsubst %,-%,$(filter-out debian,$(call debian-of,$(1))))
 $(if $(LINUX_SRC),$(eval $(call nearest-to,linux,/ext/linux)_OWN := $(LINUX_SRC)))
 
 # The options that the series adds. They are off in a tree that nobody configures, and no configuration of ours knows them.
-LINUX_OPTIONS ?= TEE_CLIENT_LIMIT TEE_CLIENT_PROCESS TEE_CLIENT_APPLICATION
+LINUX_OPTIONS ?= TEE_CLIENT_LIMIT TEE_CLIENT_PROCESS TEE_CLIENT_APPLICATION OPTEE_OBJECTS
 
 # linux-flags,TREE. The tree's own headers come before those of the kernel, for the series may change them.
 linux-flags = NOSTDINC_FLAGS='-nostdinc -I$(1)/include -I$(1)/include/uapi $(LINUX_OPTIONS:%=-DCONFIG_%=1)' $(LINUX_OPTIONS:%=CONFIG_%=y)

@@ -3,7 +3,7 @@
 
 CHECKS := build format clippy clippy-clients clippy-tas clippy-glue docs host-tests coverage unsafe shell reuse glue glue-again glue-arm glue-riscv64 \
 	series-tool linux-style linux-parts bases optee-style optee-parts optee-off-parts boards guests mutants teec-series deny clients rng demo mixes bases-demo arm suite \
-	quota reset xtest bench
+	objects quota reset xtest bench
 T := $(B)/test
 .PHONY: test check-further-series $(CHECKS:%=check-%)
 test:
@@ -59,8 +59,9 @@ check-deny: $(CARGO_DENY)
 # Style, as each project's own checker sees it; it reads its rules from the folder it is started in. There is no history to
 # look up commits in. What kernel-doc says of the series it must say of the stock tree, too.
 CHECKPATCH := perl $(B)/src/linux-stock/scripts/checkpatch.pl
-check-linux-style: $(B)/src/linux-stock/.stamp $(B)/src/linux-bound/.stamp $(linux_SERIES)
-	cd $(B)/src/linux-stock && $(CHECKPATCH) --no-tree --strict --no-summary --ignore=FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID $(linux_SERIES)
+LINUX_PATCHES := $(foreach b,$(LINUX_BASES),$($b_SERIES))
+check-linux-style: $(B)/src/linux-stock/.stamp $(B)/src/linux-bound/.stamp $(LINUX_PATCHES)
+	cd $(B)/src/linux-stock && $(CHECKPATCH) --no-tree --strict --no-summary --ignore=FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID $(LINUX_PATCHES)
 	@mkdir -p $(T)
 	@for v in $(VARIANTS); do (cd $(B)/src/linux-$$v && find drivers include -name '*.[ch]' ! -name '*.mod.c' | sort | \
 		xargs perl $(B)/src/linux-stock/scripts/kernel-doc -none -Wall) 2>&1 | sed 's/:[0-9]*:/:/' | sort >$(T)/kernel-doc-$$v; done
@@ -133,6 +134,10 @@ check-arm: boot-files
 # The chapters of the suite that are quick; the bound stack is attacked through the kernel as well. All of it: test-suite, test-full.
 check-suite: suite hostile
 	$(XTASK) suite stock:stock:debian:stock bound:bound:debian:hostile -- 1xxx 2xxx 3xxx 41xx 5011 5012 6xxx 7xxx 8xxx 9xxx 10xxx 11xxx
+
+# Objects are there on further kernels alone. They need nothing of OP-TEE, so a stock core shows what attacks do.
+check-objects: suite-bases
+	$(XTASK) suite $(foreach v,$(LINUX_FURTHER:linux-%=%),bound-$v:bound:debian-$v:hostile stock-core-$v:stock:debian-$v:hostile) -- 12xxx
 
 # Where a client may have four sessions, most other cases could not run.
 check-quota: suite $(B)/boot/flash-quota.bin

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The TEE's device, as far as clients need it; tests have one of paper.
 
-use client_binding_raw::sys::{self, Invoke, OpenSession, SharedMemory};
-use client_binding_raw::{Session, Tee};
+use client_binding_raw::sys::{self, Invoke, OpenSession, Operand, SharedMemory};
+use client_binding_raw::{Answer, Session, Tee};
 use std::os::fd::AsFd;
 
 /// One open file of it.
@@ -12,6 +12,10 @@ pub(crate) trait Device: AsFd + Send + Sync {
     fn cancel(&self, session: u32) -> nix::Result<()>;
     fn close(&self, session: u32) -> nix::Result<()>;
     fn allocate(&self, size: usize) -> nix::Result<Box<dyn Memory>>;
+    /// Whether there are objects.
+    fn has_objects(&self) -> bool;
+    /// An operation of an object.
+    fn operate(&self, id: u64, op: u32, cancel_id: u32, operands: &mut Vec<Operand<'_>>) -> Answer;
     /// Whether the calling thread is a member of the group.
     fn is_member(&self, gid: u32) -> bool;
 }
@@ -53,6 +57,14 @@ impl Device for Tee {
 
     fn allocate(&self, size: usize) -> nix::Result<Box<dyn Memory>> {
         Ok(Box::new(Self::allocate(self, size)?))
+    }
+
+    fn has_objects(&self) -> bool {
+        sys::has_objects(self.as_fd()) == Ok(true)
+    }
+
+    fn operate(&self, id: u64, op: u32, cancel_id: u32, operands: &mut Vec<Operand<'_>>) -> Answer {
+        Self::operate(self, id, op, cancel_id, operands)
     }
 
     fn is_member(&self, gid: u32) -> bool {

@@ -129,6 +129,8 @@ pub enum Error {
         /// The reason, `E...` of errno(3).
         errno: i32,
     },
+    /// This kernel's driver has no objects, or other ones: `CONFIG_OPTEE_OBJECTS` of our driver for Linux 6.18 and later.
+    NoObjects,
     /// This kernel knows no limits: `CONFIG_TEE_CLIENT_LIMIT` of our driver.
     CannotLimit,
     /// The TEE could not be reached.
@@ -198,7 +200,7 @@ impl Error {
             Self::BadParameters { .. } => TEE_ERROR_BAD_PARAMETERS,
             Self::ShortBuffer { .. } => TEE_ERROR_SHORT_BUFFER,
             Self::NotAMember { .. } | Self::Kernel { .. } => TEE_ERROR_GENERIC,
-            Self::CannotLimit => TEE_ERROR_NOT_SUPPORTED,
+            Self::CannotLimit | Self::NoObjects => TEE_ERROR_NOT_SUPPORTED,
             Self::Communication { .. } => TEE_ERROR_COMMUNICATION,
             Self::Other { code, .. } => code.0,
         }
@@ -212,7 +214,8 @@ impl Error {
             // It's a pseudo TA that says so.
             Self::TooMuchLent | Self::NoClock | Self::TooManyGrants => Origin::TrustedApp,
             Self::ShortBuffer { .. } => Origin::TrustedApp,
-            Self::NotAMember { .. } | Self::Kernel { .. } | Self::CannotLimit => Origin::Comms,
+            Self::NotAMember { .. } | Self::Kernel { .. } => Origin::Comms,
+            Self::CannotLimit | Self::NoObjects => Origin::Comms,
             Self::AccessDenied { origin }
             | Self::TargetDead { origin }
             | Self::Busy { origin }
@@ -254,6 +257,7 @@ impl fmt::Display for Error {
                 return write!(f, "{} ({errno:?}), said {}", errno.desc(), self.origin());
             }
             Self::CannotLimit => return f.write_str("this kernel cannot limit descriptors"),
+            Self::NoObjects => return f.write_str("this kernel's driver has no objects"),
             Self::Other { code, origin } => return write!(f, "{code}, said {origin}"),
             Self::AccessDenied { .. } => "access denied",
             Self::TargetDead { .. } => "the TA crashed",

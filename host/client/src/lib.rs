@@ -68,6 +68,7 @@ mod error;
 pub mod identity;
 mod lend;
 mod limit;
+pub mod object;
 mod session;
 #[cfg(test)]
 mod tests;

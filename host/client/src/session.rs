@@ -4,6 +4,7 @@
 use crate::device::{Device, Memory};
 use crate::{Error, Login, Origin, Param};
 use client_binding_proto::Param as Kind;
+use client_binding_raw::object::{self, ROOT};
 use client_binding_raw::sys;
 use nix::errno::Errno;
 use std::ops::Range;
@@ -41,13 +42,7 @@ impl Session {
                 context,
             }),
             Ok(()) => Err(Error::new(argument.ret, argument.ret_origin, [0; 4])),
-            Err(errno) => Err(match login.group() {
-                // It says the same to a member whom it doesn't take for an application.
-                Some(gid) if errno == Errno::EPERM && !context.is_member(gid) => {
-                    Error::NotAMember { gid }
-                }
-                _ => errno.into(),
-            }),
+            Err(errno) => Err(not_opened(&context, login, errno)),
         }
     }
 
@@ -65,7 +60,7 @@ impl Session {
         params: &mut [Param<'_>; 4],
         cancellation: &Cancellation,
     ) -> Result<(), Error> {
-        let running = cancellation.begin(self)?;
+        let running = cancellation.begin(&self.context, Target::Session(self.number))?;
         let places = places(params)?;
         let size = places[3].end;
         let memory = match params.iter().any(|param| param.buffer().is_some()) {
@@ -95,6 +90,15 @@ impl Session {
             0 => Ok(()),
             code => Err(Error::new(code, argument.ret_origin, sizes)),
         }
+    }
+}
+
+/// Why the kernel opens no session for who logs in so.
+pub(crate) fn not_opened(context: &Context, login: Login, errno: Errno) -> Error {
+    match login.group() {
+        // It says the same to a member whom it doesn't take for an application.
+        Some(gid) if errno == Errno::EPERM && !context.is_member(gid) => Error::NotAMember { gid },
+        _ => errno.into(),
     }
 }
 
@@ -187,19 +191,43 @@ pub(crate) struct Cancellation(Arc<Mutex<Cancelling>>);
 #[derive(Default)]
 struct Cancelling {
     requested: bool,
-    /// The sessions of what runs now, by a number of their own.
-    running: Vec<(u64, Context, u32)>,
+    /// What runs now, by a number of its own.
+    running: Vec<(u64, Context, Target)>,
     next: u64,
 }
 
+/// What a command runs in.
+#[derive(Clone, Copy)]
+pub(crate) enum Target {
+    Session(u32),
+    Object(object::Object),
+}
+
+impl Target {
+    /// A request: nobody tells whether it was heeded.
+    fn cancel(self, context: &Context) {
+        match self {
+            Self::Session(number) => drop(context.cancel(number)),
+            Self::Object(object) => {
+                let mut operands = vec![object.operand(), object::value(Kind::ValueIn, 0, 0)];
+                context.operate(ROOT, object::root::CANCEL, 0, &mut operands);
+            }
+        }
+    }
+}
+
 /// While it lives, the command may be cancelled.
-struct Registration<'a> {
+pub(crate) struct Registration<'a> {
     cancellation: &'a Cancellation,
     number: u64,
 }
 
 impl Cancellation {
-    fn begin(&self, session: &Session) -> Result<Registration<'_>, Error> {
+    pub(crate) fn begin(
+        &self,
+        context: &Context,
+        target: Target,
+    ) -> Result<Registration<'_>, Error> {
         let mut state = self.state();
         if state.requested {
             return Err(Error::Cancelled {
@@ -208,8 +236,7 @@ impl Cancellation {
         }
         let number = state.next;
         state.next += 1;
-        let context = session.context.clone();
-        state.running.push((number, context, session.number));
+        state.running.push((number, context.clone(), target));
         Ok(Registration {
             cancellation: self,
             number,
@@ -219,9 +246,8 @@ impl Cancellation {
     pub(crate) fn cancel(&self) {
         let mut state = self.state();
         state.requested = true;
-        for (_, context, session) in &state.running {
-            // A request: nobody tells whether it was heeded.
-            let _ = context.cancel(*session);
+        for (_, context, target) in &state.running {
+            target.cancel(context);
         }
     }
 

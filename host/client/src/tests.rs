@@ -3,11 +3,14 @@
 
 use crate::device::{Device, Memory};
 use crate::identity::Principal;
+use crate::object::Root;
 use crate::{Cancellation, Client, Error, Grantee, Login, Origin, Param};
 use client_binding_abi::delegation::{FOREVER, Listed, Request, UNLIMITED};
 use client_binding_abi::{ClientUuid, pta};
 use client_binding_proto::{GRANT, LEND};
-use client_binding_raw::sys::{Invoke, OpenSession};
+use client_binding_raw::Answer;
+use client_binding_raw::object::{ROOT, numbers, root};
+use client_binding_raw::sys::{Invoke, OpenSession, Operand};
 use nix::errno::Errno;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -30,6 +33,8 @@ const WAIT: u32 = 3;
 const DENIED: u32 = 4;
 const TURN: u32 = 5;
 const LOST: u32 = 6;
+/// The session, as an object.
+const OBJECT: u64 = 7;
 
 type Shared = Arc<Mutex<Vec<u8>>>;
 
@@ -40,6 +45,8 @@ pub(crate) struct Paper {
     /// As whom each of the three was opened.
     logins: Mutex<[Option<(u32, u32)>; 3]>,
     lends_nothing: AtomicBool,
+    has_no_objects: AtomicBool,
+    object_version: AtomicU64,
     /// What is answered to who lends.
     answer: AtomicU32,
     /// Each with its number.
@@ -270,8 +277,99 @@ impl Device for Paper {
         Ok(Box::new(Sheet(number, shared, self.alive.clone())))
     }
 
+    fn has_objects(&self) -> bool {
+        !self.has_no_objects.load(SeqCst)
+    }
+
+    /// As the driver does it: what is a session's, with memory of the driver's own.
+    fn operate(&self, id: u64, op: u32, cancel_id: u32, operands: &mut Vec<Operand<'_>>) -> Answer {
+        assert_eq!(cancel_id, 0);
+        let (result, ret, origin) = match (id, op, operands.as_mut_slice()) {
+            (ROOT, root::OPEN, [Operand::In(uuid), login, Operand::Plain(place)]) => {
+                let (method, gid) = numbers(login);
+                let mut argument = OpenSession {
+                    uuid: (*uuid).try_into().unwrap(),
+                    login: method as u32,
+                    num_params: 4,
+                    ..OpenSession::default()
+                };
+                argument.client_uuid[..4].copy_from_slice(&(gid as u32).to_ne_bytes());
+                let result = self.open(&mut argument);
+                (place.a, place.b) = (OBJECT, 1);
+                (result, argument.ret, argument.ret_origin)
+            }
+            (ROOT, root::VERSION, [Operand::Plain(version)]) => {
+                version.a = self.object_version.load(SeqCst);
+                (Ok(()), 0, 2)
+            }
+            (ROOT, root::RELEASE, [Operand::Plain(object)]) => {
+                assert_eq!((object.attr, object.a, object.b), (11, OBJECT, 1));
+                (self.close(SESSION), 0, 3)
+            }
+            (ROOT, root::CANCEL, [Operand::Plain(object), what]) => {
+                assert_eq!((object.attr, object.a, object.b), (11, OBJECT, 1));
+                assert_eq!(numbers(what), (0, 0));
+                (self.cancel(SESSION), 0, 3)
+            }
+            (OBJECT, ..) => self.operate_session(op, operands),
+            other => panic!("{other:?}"),
+        };
+        match result {
+            Ok(()) => Answer::Tee {
+                ret,
+                origin,
+                values: [(0, 0); 4],
+            },
+            Err(errno) => Answer::Kernel(errno as i32),
+        }
+    }
+
     fn is_member(&self, gid: u32) -> bool {
         [MEMBER_OF, NO_APPLICATION_IN].contains(&gid)
+    }
+}
+
+impl Paper {
+    fn operate_session(
+        &self,
+        op: u32,
+        operands: &mut [Operand<'_>],
+    ) -> (nix::Result<()>, u32, u32) {
+        let mut argument = Invoke {
+            func: op,
+            session: SESSION,
+            num_params: 4,
+            ..Invoke::default()
+        };
+        let memory = self.allocate(4 * 4096).unwrap();
+        for (n, (operand, param)) in operands.iter_mut().zip(&mut argument.params).enumerate() {
+            let (kind, octets): (_, &[u8]) = match operand {
+                Operand::Plain(plain) => {
+                    *param = *plain;
+                    continue;
+                }
+                Operand::In(octets) => (5, octets),
+                Operand::Out(room, _) => (6, room),
+                Operand::InOut(octets, _) => (7, octets),
+            };
+            (param.attr, param.a, param.b, param.c) =
+                (kind, n as u64 * 4096, octets.len() as u64, memory.id());
+            memory.write(n * 4096, octets);
+        }
+        let result = self.invoke(&mut argument);
+        for (n, (operand, param)) in operands.iter_mut().zip(argument.params).enumerate() {
+            match operand {
+                Operand::Plain(plain) => *plain = param,
+                Operand::In(_) => {}
+                Operand::Out(room, size) | Operand::InOut(room, size) => {
+                    *size = param.b as usize;
+                    if *size <= room.len() {
+                        memory.read(n * 4096, &mut room[..*size]);
+                    }
+                }
+            }
+        }
+        (result, argument.ret, argument.ret_origin)
     }
 }
 
@@ -283,7 +381,10 @@ impl AsFd for Paper {
 }
 
 pub(crate) fn paper() -> (Arc<Paper>, Client) {
-    let paper = Arc::new(Paper::default());
+    let paper = Arc::new(Paper {
+        object_version: AtomicU64::new(1),
+        ..Paper::default()
+    });
     (paper.clone(), Client(paper))
 }
 
@@ -396,9 +497,20 @@ fn who_says_no_is_told() {
 fn another_thread_cancels() {
     let (paper, client) = paper();
     let session = client.open(TA, Login::User).unwrap();
+    another_cancels(&paper, |c| session.invoke_cancellable(WAIT, &mut none(), c));
+}
+
+#[test]
+fn another_thread_cancels_what_runs_in_an_object() {
+    let (paper, client) = paper();
+    let object = Root::of(&client).unwrap().open(TA, Login::User).unwrap();
+    another_cancels(&paper, |c| object.invoke_cancellable(WAIT, &mut none(), c));
+}
+
+fn another_cancels(paper: &Paper, wait: impl Fn(&Cancellation) -> Result<(), Error> + Sync) {
     let cancellation = Cancellation::new();
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| session.invoke_cancellable(WAIT, &mut none(), &cancellation));
+        let waiting = scope.spawn(|| wait(&cancellation));
         while !waiting.is_finished() {
             cancellation.cancel();
             std::thread::sleep(Duration::from_millis(1));
@@ -409,9 +521,8 @@ fn another_thread_cancels() {
     let sent = paper.cancelled.load(SeqCst);
     cancellation.clone().cancel();
     assert_eq!(paper.cancelled.load(SeqCst), sent, "nothing runs any more");
-    let result = session.invoke_cancellable(WAIT, &mut none(), &cancellation);
     let origin = Origin::Api;
-    assert_eq!(result, Err(Error::Cancelled { origin }));
+    assert_eq!(wait(&cancellation), Err(Error::Cancelled { origin }));
 }
 
 const WEB: Principal = Principal::User(33);
@@ -560,4 +671,71 @@ fn why_nothing_is_lent_is_told() {
     assert_eq!(client.take_up(1, Login::User).err(), nothing);
     assert_eq!(client.grants(Login::User).err(), nothing);
     assert_eq!(client.revoke(1, Login::User, false).err(), nothing);
+}
+
+#[test]
+fn objects_take_values_and_buffers_without_shared_memory() {
+    let (paper, client) = paper();
+    let object = Root::of(&client).unwrap().open(TA, Login::User).unwrap();
+    assert_eq!(paper.sessions.load(SeqCst), 1);
+    let mut params = none();
+    params[0] = Param::ValueInOut(2, 3);
+    object.invoke(ADD, &mut params).unwrap();
+    assert_eq!(params[0].value(), (5, 3));
+
+    let mut both = *b"+....";
+    let mut params = [
+        Param::MemIn(b"turn"),
+        Param::MemInOut(&mut both, 0),
+        Param::MemOut(&mut [], 0),
+        Param::None,
+    ];
+    object.invoke(TURN, &mut params).unwrap();
+    assert_eq!(params[1].written(), b"turn+");
+
+    let mut short = [7; 2];
+    let mut params = none();
+    params[1] = Param::MemOut(&mut short, 9);
+    let needed = [0, 4, 0, 0];
+    assert_eq!(
+        object.invoke(FILL, &mut params),
+        Err(Error::ShortBuffer { needed })
+    );
+    assert_eq!(params[1].written(), b"");
+    assert_eq!(short, [7; 2]);
+
+    let origin = Origin::Tee;
+    let refused = object.invoke(DENIED, &mut none());
+    assert_eq!(refused, Err(Error::AccessDenied { origin }));
+    let errno = Errno::EINTR as i32;
+    assert_eq!(
+        object.invoke(LOST, &mut none()),
+        Err(Error::Kernel { errno })
+    );
+
+    drop(client);
+    drop(object);
+    assert_eq!(paper.sessions.load(SeqCst), 0);
+    assert_eq!(Arc::strong_count(&paper), 1, "the connection is gone");
+}
+
+#[test]
+fn a_driver_without_objects_is_named() {
+    let (paper, client) = paper();
+    paper.object_version.store(2, SeqCst);
+    assert_eq!(Root::of(&client).err(), Some(Error::NoObjects));
+    paper.has_no_objects.store(true, SeqCst);
+    assert_eq!(Root::of(&client).err(), Some(Error::NoObjects));
+}
+
+#[test]
+fn an_object_that_does_not_open_is_none() {
+    let (paper, client) = paper();
+    let root = Root::of(&client).unwrap();
+    let refused = root.open(TA, Login::Group(6001)).err();
+    assert_eq!(refused, Some(Error::NotAMember { gid: 6001 }));
+    let errno = Errno::EPERM as i32;
+    let refused = root.open(TA, Login::Group(NO_APPLICATION_IN)).err();
+    assert_eq!(refused, Some(Error::Kernel { errno }), "a member it is");
+    assert_eq!(paper.sessions.load(SeqCst), 0);
 }

@@ -4,6 +4,7 @@
 pub mod code;
 pub mod lend;
 mod login;
+pub mod object;
 pub mod pass;
 pub mod pta;
 pub mod sys;

@@ -6,6 +6,7 @@
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use std::ffi::c_void;
+use std::mem::offset_of;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
@@ -119,6 +120,76 @@ pub struct Limit {
     pub param: Param,
 }
 
+/// How many parameters an operation of an object may have here: what root asks for and how it went, and the TA's.
+pub const MOST_OPERANDS: usize = 8;
+
+/// `struct tee_ioctl_object_invoke_arg` with room for that many.
+#[repr(C)]
+#[derive(Default)]
+struct ObjectInvoke {
+    id: u64,
+    op: u32,
+    ret: u32,
+    num_params: u32,
+    reserved: u32,
+    params: [Param; MOST_OPERANDS],
+}
+
+/// A parameter of an operation of an object.
+#[derive(Debug)]
+pub enum Operand<'a> {
+    /// Numbers, shared memory or an object: anything but an address.
+    Plain(Param),
+    /// Octets for the TEE.
+    In(&'a [u8]),
+    /// Room for octets from the TEE, and how many it has.
+    Out(&'a mut [u8], usize),
+    /// Octets there and back, and how many come back.
+    InOut(&'a mut [u8], usize),
+}
+
+impl Operand<'_> {
+    // TEE_IOCTL_PARAM_ATTR_TYPE_UBUF_*
+    const UBUF_IN: u64 = 8;
+    const UBUF_OUT: u64 = 9;
+    const UBUF_INOUT: u64 = 10;
+
+    fn as_param(&mut self) -> nix::Result<Param> {
+        let (attr, start, size) = match self {
+            // The type is the lowest octet.
+            Self::Plain(param)
+                if (Self::UBUF_IN..=Self::UBUF_INOUT).contains(&(param.attr & 0xff)) =>
+            {
+                return Err(nix::Error::EINVAL);
+            }
+            Self::Plain(param) => return Ok(*param),
+            Self::In(octets) => (Self::UBUF_IN, octets.as_ptr(), octets.len()),
+            Self::Out(room, _) => (Self::UBUF_OUT, room.as_mut_ptr().cast_const(), room.len()),
+            Self::InOut(octets, _) => (
+                Self::UBUF_INOUT,
+                octets.as_mut_ptr().cast_const(),
+                octets.len(),
+            ),
+        };
+        Ok(Param {
+            attr,
+            a: start as u64,
+            b: size as u64,
+            c: 0,
+        })
+    }
+
+    fn take_back(&mut self, param: Param) {
+        match self {
+            Self::Plain(plain) => *plain = param,
+            Self::In(_) => {}
+            Self::Out(_, size) | Self::InOut(_, size) => {
+                *size = usize::try_from(param.b).unwrap_or(usize::MAX);
+            }
+        }
+    }
+}
+
 mod ioctls {
     use super::{Allocate, Buffer, Cancel, CloseSession, Limit};
     const TEE: u8 = 0xa4;
@@ -127,6 +198,7 @@ mod ioctls {
     nix::ioctl_read!(invoke, TEE, 3, Buffer);
     nix::ioctl_read!(cancel, TEE, 4, Cancel);
     nix::ioctl_read!(close_session, TEE, 5, CloseSession);
+    nix::ioctl_read!(object_invoke, TEE, 10, Buffer);
     // The last number there is, where upstream's will not come.
     nix::ioctl_write_ptr!(limit, TEE, 255, Limit);
 }
@@ -142,12 +214,23 @@ mod version {
     nix::ioctl_read!(version, 0xa4, 0, super::Version);
 }
 
-/// `TEE_IOC_VERSION`: whose TEE it is.
-pub fn implementation(fd: BorrowedFd<'_>) -> nix::Result<u32> {
+/// `TEE_IOC_VERSION`.
+fn version(fd: BorrowedFd<'_>) -> nix::Result<Version> {
     let mut argument = Version::default();
     // SAFETY: the structure is the one that Linux expects here.
     unsafe { version::version(fd.as_raw_fd(), &mut argument) }?;
-    Ok(argument.implementation)
+    Ok(argument)
+}
+
+/// Whose TEE it is.
+pub fn implementation(fd: BorrowedFd<'_>) -> nix::Result<u32> {
+    Ok(version(fd)?.implementation)
+}
+
+/// Whether it knows objects.
+pub fn has_objects(fd: BorrowedFd<'_>) -> nix::Result<bool> {
+    const TEE_GEN_CAP_OBJREF: u32 = 1 << 4;
+    Ok(version(fd)?.caps & TEE_GEN_CAP_OBJREF != 0)
 }
 
 /// `TEE_IOC_OPEN_SESSION`.
@@ -160,6 +243,36 @@ pub fn open_session(fd: BorrowedFd<'_>, argument: &mut OpenSession) -> nix::Resu
 pub fn invoke(fd: BorrowedFd<'_>, argument: &mut Invoke) -> nix::Result<()> {
     // SAFETY: as above.
     unsafe { ioctls::invoke(fd.as_raw_fd(), &mut buffer_of(argument)) }.map(drop)
+}
+
+/// `TEE_IOC_OBJECT_INVOKE`: the result, and what came back in the operands.
+pub fn object_invoke(
+    fd: BorrowedFd<'_>,
+    id: u64,
+    op: u32,
+    operands: &mut [Operand<'_>],
+) -> nix::Result<u32> {
+    let mut argument = ObjectInvoke {
+        id,
+        op,
+        num_params: operands.len() as u32,
+        ..ObjectInvoke::default()
+    };
+    if operands.len() > argument.params.len() {
+        return Err(nix::Error::E2BIG);
+    }
+    for (param, operand) in argument.params.iter_mut().zip(&mut *operands) {
+        *param = operand.as_param()?;
+    }
+    let mut buffer = buffer_of(&mut argument);
+    buffer.len = (offset_of!(ObjectInvoke, params) + operands.len() * size_of::<Param>()) as u64;
+    // SAFETY: the buffer names the structure that Linux expects here, and how much of it there is. What it writes to besides are
+    // operands, whose addresses and sizes come from references, and shared memory, which Rust has no references to but to atomics.
+    unsafe { ioctls::object_invoke(fd.as_raw_fd(), &mut buffer) }?;
+    for (param, operand) in argument.params.iter().zip(operands) {
+        operand.take_back(*param);
+    }
+    Ok(argument.ret)
 }
 
 /// `TEE_IOC_CANCEL`.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The cases, by chapter: 1 who may do what, 2 ways of a descriptor, 3 release, 4 faults,
 //! 5 races, 6 hostile messages (with a driver of their own), 7 the demonstration, 8 neighbours, 9 applications and
-//! processes, 10 what an operator sees, limits, 11 delegation.
+//! processes, 10 what an operator sees, limits, 11 delegation, 12 objects.
 
 mod apps;
 mod code;
@@ -16,6 +16,7 @@ mod lending_c;
 mod limited;
 mod matrix;
 mod neighbours;
+mod objects;
 mod operator;
 mod quota;
 mod races;
@@ -234,6 +235,7 @@ pub(crate) fn choose(filters: &[String]) -> Vec<&'static Case> {
         disown::CASES,
         limited::CASES,
         lending_c::CASES,
+        objects::CASES,
         demonstration::CASES,
         faults::LAST,
     ];

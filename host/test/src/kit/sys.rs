@@ -10,6 +10,7 @@ use std::ffi::c_void;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU32;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -101,6 +102,41 @@ pub fn ask_as_supplicant(tee: BorrowedFd<'_>, number: u8) -> nix::Result<()> {
     let request = nix::request_code_read!(0xa4, number, size_of_val(&nothing));
     // SAFETY: a `struct tee_ioctl_buf_data` without a buffer, which is only read.
     let answer = unsafe { libc::ioctl(tee.as_raw_fd(), request as libc::Ioctl, &nothing) };
+    nix::errno::Errno::result(answer).map(drop)
+}
+
+/// `struct tee_ioctl_param`: what it is, and three numbers.
+pub type RawParam = [u64; 4];
+
+/// A page of ours that nobody can write to.
+pub fn read_only_page() -> u64 {
+    static PAGE: OnceLock<u64> = OnceLock::new();
+    *PAGE.get_or_init(|| {
+        let size = NonZeroUsize::new(4096).expect("is not zero");
+        // SAFETY: a new mapping, which stays.
+        let page =
+            unsafe { mmap_anonymous(None, size, ProtFlags::PROT_READ, MapFlags::MAP_PRIVATE) };
+        page.expect("there is memory for a page").as_ptr() as u64
+    })
+}
+
+/// `TEE_IOC_OBJECT_INVOKE` with parameters as they are, however many. Linux is told no other places to write to than those that
+/// cannot be written to.
+pub fn operate(tee: BorrowedFd<'_>, id: u64, op: u32, params: &[RawParam]) -> nix::Result<()> {
+    for [attr, at, ..] in params {
+        let nowhere = *at == 0 || *at == read_only_page() || *at > u64::MAX / 2;
+        assert!(!matches!(attr & 0xff, 9 | 10) || nowhere);
+    }
+    let mut argument = vec![id, op.into(), params.len() as u64];
+    argument.extend(params.as_flattened());
+    let buffer = [
+        argument.as_mut_ptr() as u64,
+        size_of_val(argument.as_slice()) as u64,
+    ];
+    let request = nix::request_code_read!(0xa4, 10, size_of_val(&buffer));
+    // SAFETY: a `struct tee_ioctl_buf_data` with its true size, and in it a `struct tee_ioctl_object_invoke_arg` that is ours, and that
+    // Linux may write to; besides it writes where nobody can.
+    let answer = unsafe { libc::ioctl(tee.as_raw_fd(), request as libc::Ioctl, &buffer) };
     nix::errno::Errno::result(answer).map(drop)
 }
 

@@ -1,0 +1,803 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Sessions and memory as objects of an open file, see uapi/linux/optee.h
+ *
+ * They are names, and give no right: each operation is what it is with session
+ * ids, and secure world is told who calls.
+ */
+
+#include <linux/array_size.h>
+#include <linux/bug.h>
+#include <linux/err.h>
+#include <linux/errno.h>
+#include <linux/limits.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/tee_core.h>
+#include <linux/types.h>
+#include <linux/uaccess.h>
+#include <linux/xarray.h>
+#include <uapi/linux/optee.h>
+#include "optee_private.h"
+
+#define MAX_TA_PARAMS	4
+
+/**
+ * struct optee_object - what an id stands for
+ * @refcount:	the table, and each call that uses it
+ * @kind:	OPTEE_OBJREF_SESSION or OPTEE_OBJREF_MEMORY
+ * @session:	id of the session
+ * @memory:	memref parameter, with a reference to its memory
+ */
+struct optee_object {
+	refcount_t refcount;
+	u32 kind;
+	union {
+		u32 session;
+		struct tee_param memory;
+	};
+};
+
+/**
+ * struct operation - an operation of an object
+ * @ctx:	the open file
+ * @op:		which one
+ * @cancel_id:	by what it can be cancelled
+ * @ret:	what came of it
+ * @origin:	who says so
+ * @num_params:	number of parameters
+ * @params:	those of the caller
+ * @ta_params:	what the TA gets instead
+ * @memory:	objects that @ta_params refer to
+ * @offs:	where each UBUF's octets are in @buffer
+ * @buffer:	octets of UBUFs, NULL if there are none
+ * @is_cached:	flag if @buffer belongs to the open file
+ */
+struct operation {
+	struct tee_context *ctx;
+	u32 op;
+	u32 cancel_id;
+	u32 ret;
+	u32 origin;
+	size_t num_params;
+	struct tee_param *params;
+	struct tee_param ta_params[MAX_TA_PARAMS];
+	struct optee_object *memory[MAX_TA_PARAMS];
+	size_t offs[MAX_TA_PARAMS];
+	struct tee_shm *buffer;
+	bool is_cached;
+};
+
+static struct optee_objects *objects_of(struct tee_context *ctx)
+{
+	struct optee_context_data *ctxdata = ctx->data;
+
+	return &ctxdata->objects;
+}
+
+/*
+ * The table of objects
+ */
+
+static void put_object(struct optee_object *obj)
+{
+	if (!refcount_dec_and_test(&obj->refcount))
+		return;
+
+	if (obj->kind == OPTEE_OBJREF_MEMORY)
+		tee_shm_put(obj->memory.u.memref.shm);
+	kfree(obj);
+}
+
+/* The object that a parameter refers to. @kind is what it has to be, or 0 */
+static struct optee_object *get_object(struct optee_objects *objects,
+				       const struct tee_param_objref *ref,
+				       u32 kind)
+{
+	struct optee_object *obj = NULL;
+
+	if (ref->id > S32_MAX)
+		return NULL;
+
+	xa_lock(&objects->table);
+	obj = xa_load(&objects->table, ref->id);
+	if (obj && ((kind && obj->kind != kind) ||
+		    (ref->flags && obj->kind != ref->flags)))
+		obj = NULL;
+	if (obj)
+		refcount_inc(&obj->refcount);
+	xa_unlock(&objects->table);
+
+	return obj;
+}
+
+/* Takes an id for an object that comes to be, or doesn't: see forget() */
+static int reserve(struct optee_objects *objects, u32 *id)
+{
+	int rc = -ENOSPC;
+
+	xa_lock(&objects->table);
+	if (objects->count < OPTEE_OBJECT_MAX) {
+		objects->count++;
+		rc = __xa_alloc_cyclic(&objects->table, id, NULL,
+				       XA_LIMIT(1, S32_MAX), &objects->next,
+				       GFP_KERNEL);
+		if (rc < 0)
+			objects->count--;
+	}
+	xa_unlock(&objects->table);
+
+	return rc < 0 ? rc : 0;
+}
+
+static void forget(struct optee_objects *objects, u32 id)
+{
+	xa_lock(&objects->table);
+	__xa_erase(&objects->table, id);
+	objects->count--;
+	xa_unlock(&objects->table);
+}
+
+/* The same for an object, unless somebody else was faster */
+static bool forget_object(struct optee_objects *objects, u32 id,
+			  struct optee_object *obj)
+{
+	bool is_there;
+
+	xa_lock(&objects->table);
+	is_there = xa_load(&objects->table, id) == obj;
+	if (is_there) {
+		__xa_erase(&objects->table, id);
+		objects->count--;
+	}
+	xa_unlock(&objects->table);
+	if (is_there)
+		put_object(obj);
+
+	return is_there;
+}
+
+/* Once it's in the table, others can release it */
+static void put_into(struct optee_objects *objects, u32 id,
+		     struct optee_object *obj, struct tee_param *p)
+{
+	p->u.objref.id = id;
+	p->u.objref.flags = obj->kind;
+	/* Takes no memory: the id has a place */
+	WARN_ON(xa_is_err(xa_store(&objects->table, id, obj, GFP_KERNEL)));
+}
+
+static struct optee_object *alloc_object(u32 kind)
+{
+	struct optee_object *obj = kzalloc(sizeof(*obj), GFP_KERNEL_ACCOUNT);
+
+	if (obj) {
+		refcount_set(&obj->refcount, 1);
+		obj->kind = kind;
+	}
+
+	return obj;
+}
+
+/*
+ * What a TA gets
+ */
+
+static bool is_ubuf(const struct tee_param *p)
+{
+	return p->attr >= TEE_IOCTL_PARAM_ATTR_TYPE_UBUF_INPUT &&
+	       p->attr <= TEE_IOCTL_PARAM_ATTR_TYPE_UBUF_INOUT;
+}
+
+/* Nothing, not even an empty buffer */
+static bool is_null(const struct tee_param *ubuf)
+{
+	return !ubuf->u.ubuf.uaddr && !ubuf->u.ubuf.size;
+}
+
+/* What a UBUF takes of the buffer */
+static size_t room_for(const struct tee_param *ubuf)
+{
+	return is_null(ubuf) ? 0 : PAGE_ALIGN(max(ubuf->u.ubuf.size, 1));
+}
+
+static bool is_output(const struct tee_param *p)
+{
+	switch (p->attr) {
+	case TEE_IOCTL_PARAM_ATTR_TYPE_VALUE_OUTPUT:
+	case TEE_IOCTL_PARAM_ATTR_TYPE_VALUE_INOUT:
+	case TEE_IOCTL_PARAM_ATTR_TYPE_MEMREF_OUTPUT:
+	case TEE_IOCTL_PARAM_ATTR_TYPE_MEMREF_INOUT:
+	case TEE_IOCTL_PARAM_ATTR_TYPE_UBUF_OUTPUT:
+	case TEE_IOCTL_PARAM_ATTR_TYPE_UBUF_INOUT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
+ * A buffer for UBUFs. One is kept for the open file; who comes while it's in
+ * use gets another. None is shared between files: what's in it is the client's.
+ */
+static int get_buffer(struct operation *op, size_t size)
+{
+	struct optee *optee = tee_get_drvdata(op->ctx->teedev);
+	struct optee_objects *objects = objects_of(op->ctx);
+	struct tee_shm *shm = NULL;
+
+	op->is_cached = mutex_trylock(&objects->buffer_mutex);
+	if (op->is_cached) {
+		shm = objects->buffer;
+		if (shm && shm->size < size) {
+			tee_shm_free(shm);
+			shm = NULL;
+		}
+	}
+	if (!shm) {
+		/* Of the driver's own context, which no file keeps */
+		shm = tee_shm_alloc_kernel_buf(optee->ctx, size);
+		if (op->is_cached)
+			objects->buffer = IS_ERR(shm) ? NULL : shm;
+	}
+	if (IS_ERR(shm)) {
+		if (op->is_cached)
+			mutex_unlock(&objects->buffer_mutex);
+		/* It says EINVAL when secure world has no memory for it */
+		return -ENOMEM;
+	}
+
+	op->buffer = shm;
+
+	return 0;
+}
+
+static void put_buffer(struct operation *op)
+{
+	if (!op->buffer)
+		return;
+
+	if (op->is_cached)
+		mutex_unlock(&objects_of(op->ctx)->buffer_mutex);
+	else
+		tee_shm_free(op->buffer);
+	op->buffer = NULL;
+}
+
+/* Copies the UBUFs' octets into a buffer, each to pages of its own */
+static int copy_in(struct operation *op, size_t size)
+{
+	struct tee_param_memref *memref;
+	size_t offs = 0;
+	size_t n;
+	u8 *va;
+	int rc;
+
+	rc = get_buffer(op, size);
+	if (rc)
+		return rc;
+	va = tee_shm_get_va(op->buffer, 0);
+	if (IS_ERR(va))
+		return PTR_ERR(va);
+
+	/* A TA gets whole pages, the last one may have been for another TA */
+	memset(va, 0, size);
+	for (n = 0; n < op->num_params; n++) {
+		const struct tee_param *p = op->params + n;
+
+		if (!is_ubuf(p) || is_null(p))
+			continue;
+
+		memref = &op->ta_params[n].u.memref;
+		memref->shm = op->buffer;
+		memref->shm_offs = offs;
+		op->offs[n] = offs;
+		if (p->attr != TEE_IOCTL_PARAM_ATTR_TYPE_UBUF_OUTPUT &&
+		    copy_from_user(va + offs, p->u.ubuf.uaddr, p->u.ubuf.size))
+			return -EFAULT;
+		offs += room_for(p);
+	}
+
+	return 0;
+}
+
+/* Makes the TA's parameters of the caller's, to be followed by clean_up() */
+static int prepare(struct operation *op)
+{
+	size_t octets = 0;
+	size_t size = 0;
+	size_t n;
+
+	if (op->num_params > MAX_TA_PARAMS)
+		return -EINVAL;
+
+	for (n = 0; n < op->num_params; n++) {
+		const struct tee_param *p = op->params + n;
+		struct tee_param *ta = op->ta_params + n;
+
+		switch (p->attr) {
+		case TEE_IOCTL_PARAM_ATTR_TYPE_VALUE_INPUT:
+		case TEE_IOCTL_PARAM_ATTR_TYPE_VALUE_INOUT:
+			/* A TA would get half of it */
+			if (p->u.value.a > U32_MAX || p->u.value.b > U32_MAX ||
+			    p->u.value.c)
+				return -EINVAL;
+			*ta = *p;
+			break;
+		case TEE_IOCTL_PARAM_ATTR_TYPE_NONE:
+		case TEE_IOCTL_PARAM_ATTR_TYPE_VALUE_OUTPUT:
+		case TEE_IOCTL_PARAM_ATTR_TYPE_MEMREF_INPUT:
+		case TEE_IOCTL_PARAM_ATTR_TYPE_MEMREF_OUTPUT:
+		case TEE_IOCTL_PARAM_ATTR_TYPE_MEMREF_INOUT:
+			*ta = *p;
+			break;
+		case TEE_IOCTL_PARAM_ATTR_TYPE_UBUF_INPUT:
+		case TEE_IOCTL_PARAM_ATTR_TYPE_UBUF_OUTPUT:
+		case TEE_IOCTL_PARAM_ATTR_TYPE_UBUF_INOUT:
+			if (p->u.ubuf.size > OPTEE_OBJECT_UBUF_MAX - octets)
+				return -E2BIG;
+			if (is_null(p) && !op->ctx->cap_memref_null)
+				return -EINVAL;
+			octets += p->u.ubuf.size;
+			size += room_for(p);
+			ta->attr = p->attr -
+				   TEE_IOCTL_PARAM_ATTR_TYPE_UBUF_INPUT +
+				   TEE_IOCTL_PARAM_ATTR_TYPE_MEMREF_INPUT;
+			ta->u.memref.size = p->u.ubuf.size;
+			break;
+		case TEE_IOCTL_PARAM_ATTR_TYPE_OBJREF_INPUT:
+			op->memory[n] = get_object(objects_of(op->ctx),
+						   &p->u.objref,
+						   OPTEE_OBJREF_MEMORY);
+			if (!op->memory[n])
+				return -EINVAL;
+			*ta = op->memory[n]->memory;
+			break;
+		default:
+			return -EINVAL;
+		}
+	}
+
+	return size ? copy_in(op, size) : 0;
+}
+
+/* Tells the caller what the TA has changed. Octets are the TA's alone */
+static int copy_out(struct operation *op, u32 ret, u32 origin)
+{
+	bool from_ta = !ret || origin == TEEC_ORIGIN_TRUSTED_APP;
+	const u8 *va;
+	size_t size;
+	size_t n;
+
+	for (n = 0; n < op->num_params; n++) {
+		const struct tee_param *ta = op->ta_params + n;
+		struct tee_param *p = op->params + n;
+
+		if (!is_output(p))
+			continue;
+		if (!is_ubuf(p)) {
+			/* The memory stays the caller's to put */
+			if (p->attr <= TEE_IOCTL_PARAM_ATTR_TYPE_VALUE_INOUT)
+				p->u.value = ta->u.value;
+			else
+				p->u.memref.size = ta->u.memref.size;
+			continue;
+		}
+
+		size = ta->u.memref.size;
+		if (from_ta && size && size <= p->u.ubuf.size) {
+			va = tee_shm_get_va(op->buffer, op->offs[n]);
+			if (IS_ERR(va))
+				return PTR_ERR(va);
+			if (copy_to_user(p->u.ubuf.uaddr, va, size))
+				return -EFAULT;
+		}
+		p->u.ubuf.size = size;
+	}
+
+	return 0;
+}
+
+static void clean_up(struct operation *op)
+{
+	size_t n;
+
+	put_buffer(op);
+	for (n = 0; n < MAX_TA_PARAMS; n++)
+		if (op->memory[n])
+			put_object(op->memory[n]);
+}
+
+/*
+ * Operations
+ */
+
+static int invoke(struct operation *op, u32 session)
+{
+	struct tee_ioctl_invoke_arg arg = {
+		.func = op->op,
+		.session = session,
+		.cancel_id = op->cancel_id,
+		.num_params = op->num_params,
+	};
+	int rc;
+
+	rc = prepare(op);
+	if (!rc)
+		rc = optee_invoke_func(op->ctx, &arg, op->ta_params);
+	if (!rc)
+		rc = copy_out(op, arg.ret, arg.ret_origin);
+	clean_up(op);
+
+	op->ret = arg.ret;
+	op->origin = arg.ret_origin;
+
+	return rc;
+}
+
+/* What secure world refuses in its own name has no answer but an errno */
+static int refused(struct operation *op, int rc)
+{
+	if (rc != -EACCES)
+		return rc;
+
+	op->ret = TEEC_ERROR_ACCESS_DENIED;
+	op->origin = TEEC_ORIGIN_TEE;
+
+	return 0;
+}
+
+static int root_version(struct operation *op)
+{
+	struct tee_param *p = op->params;
+
+	p->u.value.a = OPTEE_OBJECT_VERSION;
+	p->u.value.b = 0;
+	p->u.value.c = OPTEE_OBJECT_UBUF_MAX;
+
+	return 0;
+}
+
+/* The first three parameters are ours, the others the TA's */
+#define NUM_OPEN_PARAMS	3
+
+static int open_session(struct operation *op, struct optee_object *obj)
+{
+	struct tee_ioctl_open_session_arg arg = {
+		.cancel_id = op->cancel_id,
+	};
+	const struct tee_param *uuid = op->params;
+	const struct tee_param *login = op->params + 1;
+	u32 gid = login->u.value.b;
+	int rc;
+
+	if (uuid->u.ubuf.size != sizeof(arg.uuid) ||
+	    login->u.value.a > U32_MAX || login->u.value.b > U32_MAX ||
+	    login->u.value.c)
+		return -EINVAL;
+	if (copy_from_user(arg.uuid, uuid->u.ubuf.uaddr, sizeof(arg.uuid)))
+		return -EFAULT;
+	arg.clnt_login = login->u.value.a;
+	memcpy(arg.clnt_uuid, &gid, sizeof(gid));
+
+	op->params += NUM_OPEN_PARAMS;
+	op->num_params -= NUM_OPEN_PARAMS;
+	arg.num_params = op->num_params;
+
+	rc = prepare(op);
+	if (!rc)
+		rc = tee_user_open_session(op->ctx, &arg, op->ta_params);
+	if (!rc) {
+		rc = copy_out(op, arg.ret, arg.ret_origin);
+		if (rc && !arg.ret)
+			optee_close_session(op->ctx, arg.session);
+	}
+	clean_up(op);
+
+	obj->session = arg.session;
+	op->ret = arg.ret;
+	op->origin = arg.ret_origin;
+
+	return rc;
+}
+
+static int root_open(struct operation *op)
+{
+	struct optee_objects *objects = objects_of(op->ctx);
+	struct tee_param *ref = op->params + 2;
+	struct optee_object *obj;
+	u32 id;
+	int rc;
+
+	obj = alloc_object(OPTEE_OBJREF_SESSION);
+	if (!obj)
+		return -ENOMEM;
+	rc = reserve(objects, &id);
+	if (rc) {
+		put_object(obj);
+		return rc;
+	}
+
+	rc = open_session(op, obj);
+	if (rc || op->ret) {
+		ref->u.objref.id = TEE_OBJREF_NULL;
+		forget(objects, id);
+		put_object(obj);
+		return rc;
+	}
+
+	put_into(objects, id, obj, ref);
+
+	return 0;
+}
+
+static int root_release(struct operation *op)
+{
+	struct optee_objects *objects = objects_of(op->ctx);
+	const struct tee_param *p = op->params;
+	struct optee_object *obj;
+	int rc = 0;
+
+	obj = get_object(objects, &p->u.objref, 0);
+	if (!obj)
+		return -EINVAL;
+
+	/* It's in use until secure world has agreed: others may try, too */
+	if (obj->kind == OPTEE_OBJREF_SESSION)
+		rc = optee_close_session(op->ctx, obj->session);
+	/* It may have been closed by its number, or with its process */
+	if (rc == -EINVAL)
+		rc = optee_has_session(op->ctx, obj->session) ? -EIO : 0;
+	if (!rc && !forget_object(objects, p->u.objref.id, obj))
+		rc = -EINVAL;
+	put_object(obj);
+
+	return refused(op, rc);
+}
+
+static int root_memory(struct operation *op)
+{
+	struct optee_objects *objects = objects_of(op->ctx);
+	const struct tee_param *memory = op->params;
+	struct optee_object *obj;
+	u32 id;
+	int rc;
+
+	/* What is of another context is a part of the driver's, kept by a file */
+	if (!memory->u.memref.shm || memory->u.memref.shm->ctx != op->ctx)
+		return -EINVAL;
+
+	obj = alloc_object(OPTEE_OBJREF_MEMORY);
+	if (!obj)
+		return -ENOMEM;
+	rc = reserve(objects, &id);
+	if (rc) {
+		kfree(obj);
+		return rc;
+	}
+
+	/* Who called us has a reference until we return */
+	refcount_inc(&memory->u.memref.shm->refcount);
+	obj->memory = *memory;
+	put_into(objects, id, obj, op->params + 1);
+
+	return 0;
+}
+
+static int root_cancel(struct operation *op)
+{
+	const struct tee_param *what = op->params + 1;
+	struct optee_object *obj;
+	int rc;
+
+	if (what->u.value.a > U32_MAX || what->u.value.b || what->u.value.c)
+		return -EINVAL;
+
+	obj = get_object(objects_of(op->ctx), &op->params->u.objref,
+			 OPTEE_OBJREF_SESSION);
+	if (!obj)
+		return -EINVAL;
+
+	rc = optee_cancel_req(op->ctx, what->u.value.a, obj->session);
+	put_object(obj);
+
+	return refused(op, rc);
+}
+
+/* The operations of the root object: their parameters, and whether more follow */
+static const struct root_op {
+	int (*run)(struct operation *op);
+	u32 op;
+	bool has_more;
+	u8 num_types;
+	u8 types[NUM_OPEN_PARAMS];
+} root_ops[] = {
+	{
+		.run = root_version,
+		.op = OPTEE_ROOT_VERSION,
+		.num_types = 1,
+		.types = {
+			TEE_IOCTL_PARAM_ATTR_TYPE_VALUE_OUTPUT,
+		},
+	},
+	{
+		.run = root_open,
+		.op = OPTEE_ROOT_OPEN,
+		.has_more = true,
+		.num_types = NUM_OPEN_PARAMS,
+		.types = {
+			TEE_IOCTL_PARAM_ATTR_TYPE_UBUF_INPUT,
+			TEE_IOCTL_PARAM_ATTR_TYPE_VALUE_INPUT,
+			TEE_IOCTL_PARAM_ATTR_TYPE_OBJREF_OUTPUT,
+		},
+	},
+	{
+		.run = root_release,
+		.op = OPTEE_ROOT_RELEASE,
+		.num_types = 1,
+		.types = {
+			TEE_IOCTL_PARAM_ATTR_TYPE_OBJREF_INPUT,
+		},
+	},
+	{
+		.run = root_memory,
+		.op = OPTEE_ROOT_MEMORY,
+		.num_types = 2,
+		.types = {
+			TEE_IOCTL_PARAM_ATTR_TYPE_MEMREF_INPUT,
+			TEE_IOCTL_PARAM_ATTR_TYPE_OBJREF_OUTPUT,
+		},
+	},
+	{
+		.run = root_memory,
+		.op = OPTEE_ROOT_MEMORY,
+		.num_types = 2,
+		.types = {
+			TEE_IOCTL_PARAM_ATTR_TYPE_MEMREF_INOUT,
+			TEE_IOCTL_PARAM_ATTR_TYPE_OBJREF_OUTPUT,
+		},
+	},
+	{
+		.run = root_cancel,
+		.op = OPTEE_ROOT_CANCEL,
+		.num_types = 2,
+		.types = {
+			TEE_IOCTL_PARAM_ATTR_TYPE_OBJREF_INPUT,
+			TEE_IOCTL_PARAM_ATTR_TYPE_VALUE_INPUT,
+		},
+	},
+};
+
+static bool is_meant(const struct root_op *root, const struct operation *op)
+{
+	size_t n;
+
+	if (op->op != root->op || op->num_params < root->num_types ||
+	    (op->num_params > root->num_types && !root->has_more))
+		return false;
+	for (n = 0; n < root->num_types; n++)
+		if (op->params[n].attr != root->types[n])
+			return false;
+
+	return true;
+}
+
+static int invoke_root(struct operation *op)
+{
+	size_t n;
+
+	for (n = 0; n < ARRAY_SIZE(root_ops); n++)
+		if (is_meant(root_ops + n, op))
+			return root_ops[n].run(op);
+
+	return -EINVAL;
+}
+
+static int invoke_object(struct operation *op, u64 id)
+{
+	const struct tee_param_objref ref = { .id = id };
+	struct optee_object *obj;
+	int rc;
+
+	obj = get_object(objects_of(op->ctx), &ref, OPTEE_OBJREF_SESSION);
+	if (!obj)
+		return -EINVAL;
+	rc = invoke(op, obj->session);
+	put_object(obj);
+
+	return rc;
+}
+
+/* Takes the parameter that says how it went off the others, if it's there */
+static struct tee_param *take_status(struct operation *op)
+{
+	struct tee_param *status = op->params;
+
+	if (!op->num_params ||
+	    status->attr != (TEE_IOCTL_PARAM_ATTR_TYPE_VALUE_INOUT |
+			     TEE_IOCTL_PARAM_ATTR_META))
+		return NULL;
+
+	op->cancel_id = status->u.value.a;
+	op->params++;
+	op->num_params--;
+
+	return status;
+}
+
+/**
+ * optee_object_invoke_func() - TEE_IOC_OBJECT_INVOKE
+ * @ctx:	the open file
+ * @arg:	which object, and what of it
+ * @param:	parameters
+ *
+ * Return: 0 if there's a result in @arg, or <0 on failure
+ */
+int optee_object_invoke_func(struct tee_context *ctx,
+			     struct tee_ioctl_object_invoke_arg *arg,
+			     struct tee_param *param)
+{
+	struct operation op = {
+		.ctx = ctx,
+		.op = arg->op,
+		.origin = TEEC_ORIGIN_COMMS,
+		.params = param,
+		.num_params = arg->num_params,
+	};
+	struct tee_param *status = take_status(&op);
+	int rc;
+
+	if (status && (status->u.value.a > U32_MAX || status->u.value.b ||
+		       status->u.value.c))
+		return -EINVAL;
+
+	if (arg->id == TEE_OBJREF_NULL)
+		rc = invoke_root(&op);
+	else
+		rc = invoke_object(&op, arg->id);
+	if (rc)
+		return rc;
+
+	arg->ret = op.ret;
+	if (status) {
+		/* As META it wouldn't be copied back */
+		status->attr = TEE_IOCTL_PARAM_ATTR_TYPE_VALUE_INOUT;
+		status->u.value.a = op.origin;
+	}
+
+	return 0;
+}
+
+/**
+ * optee_objects_init() - Prepare to have objects
+ * @objects:	what a file has
+ */
+void optee_objects_init(struct optee_objects *objects)
+{
+	xa_init_flags(&objects->table, XA_FLAGS_ALLOC1);
+	mutex_init(&objects->buffer_mutex);
+}
+
+/**
+ * optee_objects_close() - Forget the objects of a file that is closed
+ * @objects:	the objects, which nobody uses any more
+ *
+ * Memory goes, which would keep the context of the file otherwise. Sessions are
+ * closed as others are.
+ */
+void optee_objects_close(struct optee_objects *objects)
+{
+	struct optee_object *obj;
+	unsigned long id;
+
+	xa_for_each(&objects->table, id, obj)
+		put_object(obj);
+	xa_destroy(&objects->table);
+	if (objects->buffer)
+		tee_shm_free(objects->buffer);
+	mutex_destroy(&objects->buffer_mutex);
+}
