@@ -32,7 +32,7 @@ impl Quota {
 
     /// Which list has the sessions of that one's client: who looks at all of that list has noted all that count.
     pub const fn list(session: &Session) -> u32 {
-        // Half a word of a hash, but for those who have no UUID.
+        // Half a word of a hash, but for TAs and those who have no UUID.
         session.client().uuid.0[0] as u32
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What may differ, and what does.
 
-use crate::run::{Case, Outcome, Run, is_part};
+use crate::run::{Case, Outcome, Run, SUITES, is_part};
 use anyhow::{Result, ensure};
 
 /// A line of the list: this case, or part of one, does otherwise on this system, for this reason.
@@ -34,6 +34,8 @@ pub(crate) fn listed(text: &str) -> Result<Vec<Listed<'_>>> {
             !reason.is_empty(),
             "a line is CASE SYSTEM REASON, not {line:?}"
         );
+        let suite = case.split('_').next().unwrap_or_default();
+        ensure!(SUITES.contains(&suite), "xtest has no case {case}");
         let twice = list.iter().any(|l| (l.case, l.system) == (case, system));
         ensure!(!twice, "{case} is listed twice for {system}");
         list.push(Listed {
@@ -292,6 +294,7 @@ mod tests {
     #[test]
     fn half_a_line_is_refused() {
         assert!(listed("regression_1005 bound").is_err());
-        assert!(listed("a b c\na b d").is_err());
+        assert!(listed("pkcs11_1 b c\npkcs11_1 b d").is_err());
+        assert!(listed("regresion_1005 bound why").is_err());
     }
 }

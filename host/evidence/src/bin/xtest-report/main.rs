@@ -9,7 +9,7 @@ use clap::Parser;
 use client_binding_evidence::exit_code;
 use comfy_table::{Table, presets};
 use judge::{Judgement, judge, listed};
-use run::Run;
+use run::{Run, SUITES};
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,7 +30,7 @@ struct Args {
     #[arg(long)]
     differences: PathBuf,
     /// Which of xtest's suites each of them ran
-    #[arg(long = "suite", required = true)]
+    #[arg(long = "suite", required = true, value_parser = SUITES)]
     suites: Vec<String>,
 }
 

@@ -5,6 +5,9 @@ use anyhow::Result;
 use client_binding_evidence::{Kept, system_failed};
 use std::path::Path;
 
+/// What `xtask xtest` runs.
+pub(crate) const SUITES: [&str; 2] = ["regression", "pkcs11"];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Ok,
