@@ -61,7 +61,7 @@ static struct tee_ta_session *find(uint32_t id)
 
 	nsec_sessions_list_head(&open_sessions);
 
-	return tee_ta_find_session_nolock(id, open_sessions);
+	return tee_ta_find_session(id, open_sessions);
 }
 
 static bool can_be_lent(struct tee_ta_session *s)
