@@ -233,13 +233,17 @@ pub(crate) fn take_up(context: Context, number: u64, login: Login) -> Result<Raw
 /// Where there is no delegation the pseudo TA is a TA that nobody knows.
 fn open(context: Context, ta: TaUuid, login: Login, param: &Param<'_>) -> Result<Raw, Error> {
     let opened = Raw::open(context, Uuid::from_bytes(ta.octets), login, param);
-    opened.map_err(|error| match error {
-        Error::NotFound { .. } => Error::NoDelegation,
-        error => error,
-    })
+    opened.map_err(without_delegation)
 }
 
-fn value(number: u64) -> Param<'static> {
+pub(crate) fn without_delegation(error: Error) -> Error {
+    match error {
+        Error::NotFound { .. } => Error::NoDelegation,
+        error => error,
+    }
+}
+
+pub(crate) fn value(number: u64) -> Param<'static> {
     let (low, high) = unpair(number);
     Param::ValueIn(low, high)
 }

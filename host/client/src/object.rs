@@ -20,8 +20,8 @@
 //! ```
 
 use crate::session::{Context, Target, not_opened};
-use crate::{Cancellation, Client, Error, Login, Param};
-use client_binding_proto::Param as Kind;
+use crate::{Cancellation, Client, Error, Login, Param, lend};
+use client_binding_proto::{GRANT, Param as Kind};
 use client_binding_raw::Answer;
 use client_binding_raw::object::{self as raw, ROOT, VERSION, numbers, place, root, value};
 use client_binding_raw::sys::Operand;
@@ -53,10 +53,22 @@ impl Root {
 
     /// Opens a session with a TA.
     pub fn open(&self, ta: Uuid, login: Login) -> Result<Object, Error> {
+        self.open_with(ta, login, &mut Param::None)
+    }
+
+    /// Opens a session for what was lent under that number, as [`Client::take_up`] does. The commands are those of the TA that it is of.
+    pub fn take_up(&self, number: u64, login: Login) -> Result<Object, Error> {
+        let ta = Uuid::from_bytes(GRANT.octets);
+        let opened = self.open_with(ta, login, &mut lend::value(number));
+        opened.map_err(lend::without_delegation)
+    }
+
+    /// With one parameter for the TA.
+    fn open_with(&self, ta: Uuid, login: Login, param: &mut Param<'_>) -> Result<Object, Error> {
         let uuid = ta.into_bytes();
         let group = login.group().unwrap_or(0);
         let client = value(Kind::ValueIn, login.method().into(), group.into());
-        let mut operands = vec![Operand::In(&uuid), client, place()];
+        let mut operands = vec![Operand::In(&uuid), client, place(), operand(param)];
         match self.0.operate(ROOT, root::OPEN, 0, &mut operands) {
             Answer::Kernel(errno) => Err(not_opened(&self.0, login, Errno::from_raw(errno))),
             answer => succeed(answer, [0; 4]),

@@ -285,7 +285,7 @@ impl Device for Paper {
     fn operate(&self, id: u64, op: u32, cancel_id: u32, operands: &mut Vec<Operand<'_>>) -> Answer {
         assert_eq!(cancel_id, 0);
         let (result, ret, origin) = match (id, op, operands.as_mut_slice()) {
-            (ROOT, root::OPEN, [Operand::In(uuid), login, Operand::Plain(place)]) => {
+            (ROOT, root::OPEN, [Operand::In(uuid), login, Operand::Plain(place), param]) => {
                 let (method, gid) = numbers(login);
                 let mut argument = OpenSession {
                     uuid: (*uuid).try_into().unwrap(),
@@ -294,6 +294,9 @@ impl Device for Paper {
                     ..OpenSession::default()
                 };
                 argument.client_uuid[..4].copy_from_slice(&(gid as u32).to_ne_bytes());
+                if let Operand::Plain(param) = param {
+                    argument.params[0] = *param;
+                }
                 let result = self.open(&mut argument);
                 (place.a, place.b) = (OBJECT, 1);
                 (result, argument.ret, argument.ret_origin)
@@ -738,4 +741,18 @@ fn an_object_that_does_not_open_is_none() {
     let refused = root.open(TA, Login::Group(NO_APPLICATION_IN)).err();
     assert_eq!(refused, Some(Error::Kernel { errno }), "a member it is");
     assert_eq!(paper.sessions.load(SeqCst), 0);
+}
+
+#[test]
+fn what_was_lent_is_taken_up_as_an_object() {
+    let (paper, client) = paper();
+    let session = client.open(TA, Login::User).unwrap();
+    let grant = session.grant(WEB, &[ADD]).make().unwrap();
+    let root = Root::of(&client).unwrap();
+    root.take_up(grant.number(), Login::User).unwrap();
+    let (denied, origin) = (root.take_up(1 << 40, Login::User).err(), Origin::Tee);
+    assert_eq!(denied, Some(Error::AccessDenied { origin }));
+    paper.lends_nothing.store(true, SeqCst);
+    let none = root.take_up(grant.number(), Login::User).err();
+    assert_eq!(none, Some(Error::NoDelegation));
 }

@@ -5,6 +5,7 @@ use crate::code::TEE_SUCCESS;
 use crate::sys::{self, Operand, Param, SharedMemory};
 use crate::{Answer, Login, Tee};
 use client_binding_proto::{Param as Kind, TaUuid};
+use serde::{Deserialize, Serialize};
 use std::os::fd::AsFd;
 
 /// `TEE_OBJREF_NULL`: the root object.
@@ -39,7 +40,7 @@ const OBJREF_OUT: u64 = 12;
 const META: u64 = 0x100;
 
 /// What an id in an open file stands for, for everybody who holds the descriptor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Object {
     /// Its number.
     pub id: u64,

@@ -2,17 +2,19 @@
 //! Sessions and memory as objects, on kernels that know them. They are names and no right: what is refused is what is refused of a
 //! session.
 
+use super::delegation::{allow, can_lend, request};
 use super::{Case, G};
-use crate::bench::{Bench, flavour, released, until};
+use crate::bench::{Bench, Seat, flavour, released, until};
 use crate::stats::Stats;
 use crate::world::{OWNER, STRANGER, let_person};
 use anyhow::{Context, Result, anyhow, ensure};
 use client_binding_proto::probe::{Command, Flavour, Kind};
-use client_binding_proto::{Identity, Param as ParamKind};
+use client_binding_proto::{GRANT, Identity, Param as ParamKind};
 use client_binding_raw::code::{
     TEE_ERROR_ACCESS_DENIED, TEE_ERROR_CANCEL, TEE_ERROR_SHORT_BUFFER, TEE_ORIGIN_COMMS,
     TEE_ORIGIN_TRUSTED_APP,
 };
+use client_binding_raw::lend::{Lender, halves};
 use client_binding_raw::object::{
     MEMORY, MOST_OBJECTS, MOST_OCTETS, Object, ROOT, SESSION, numbers, root, value,
 };
@@ -110,6 +112,12 @@ pub(super) const CASES: &[Case] = &[
         "One thread releases objects while another makes them",
         &[2],
         made_and_released,
+    ),
+    Case::refusal(
+        12016,
+        "What was lent is taken up as an object, by others, for more, or instead of another",
+        &[G + 6, G + 13],
+        taken_up,
     ),
     Case::service(
         12013,
@@ -811,4 +819,57 @@ fn made_and_released(b: &Bench) -> Result<Option<String>> {
             "{rounds} made, {early} released by the other"
         )))
     })
+}
+
+fn taken_up(b: &Bench) -> Result<Option<String>> {
+    let Some(tee) = connect(b)? else {
+        return Ok(None);
+    };
+    let seat = Seat::owned(shared(), Login::User)?;
+    if !can_lend(b, &seat)? {
+        return Ok(None);
+    }
+    allow(&seat, &[Command::WhoAmI])?;
+    let lender = Lender::open(&seat.tee, Login::User)?;
+    let lend = || lender.lend(&request(&seat, STRANGER, &[Command::WhoAmI]));
+    let [number, another] = [lend()?.context("lending")?, lend()?.context("lending")?];
+    let take_up = |tee: &Tee, number| {
+        let number = Operand::Plain(halves(number));
+        tee.open_object(GRANT, Login::User, vec![number])
+    };
+    let is_denied = |what, opened: Result<Object, Answer>| {
+        let answer = opened
+            .err()
+            .with_context(|| format!("{what} takes it up"))?;
+        ensure!(answer.is_denied(), "{what}: {answer}");
+        Ok(())
+    };
+    is_denied("the owner", take_up(&tee, number))?;
+    let object = let_person(STRANGER, || {
+        is_denied("no grant", take_up(&tee, number + 1))?;
+        let object = take_up(&tee, number).context("the grantee")?;
+        works(&tee, object, seat.identity)?;
+        let none = || value(ParamKind::ValueOut, 0, 0);
+        let mut operands = vec![none(), none(), none()];
+        let more = tee.operate(object.id, Command::Status.number(), 0, &mut operands);
+        ensure!(more.is_denied(), "a command that was not lent: {more}");
+        // What the limit names is the TA's first parameter, not the root's.
+        let limited = Tee::connect()?;
+        limited.limit_to_grant(number).context("limiting")?;
+        let opened = take_up(&limited, another);
+        let by_limit = matches!(opened, Err(answer) if denied(answer, TEE_ORIGIN_COMMS));
+        ensure!(by_limit, "another grant than the limit's: {opened:?}");
+        let object = take_up(&limited, number).context("the limit's")?;
+        works(&limited, object, seat.identity)?;
+        limited.release(object).values().context("release")?;
+        take_up(&tee, number).context("once more")
+    })?;
+    let owner = ask(&tee, object);
+    ensure!(
+        owner.is_denied(),
+        "the owner, by the grantee's object: {owner}"
+    );
+    let released = let_person(STRANGER, || Ok(tee.release(object)))?;
+    ensure!(released.is_success(), "release: {released}");
+    Ok(Some(owner.to_string()))
 }

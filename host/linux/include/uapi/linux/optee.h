@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Objects of OP-TEE, for TEE_IOC_OBJECT_INVOKE
  *
