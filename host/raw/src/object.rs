@@ -144,7 +144,7 @@ impl Tee {
         self.made(root::OPEN, &mut all, 2)
     }
 
-    /// Shared memory as an object, for a TA to read or `kind` [`Kind::MemInOut`] to write as well.
+    /// Shared memory as an object, which a TA gets as that kind: [`Kind::MemIn`] or [`Kind::MemInOut`].
     pub fn memory_object(&self, memory: &SharedMemory, kind: Kind) -> Result<Object, Answer> {
         let mut all = vec![Operand::Plain(memory.param(kind)), place()];
         self.made(root::MEMORY, &mut all, 1)

@@ -59,7 +59,7 @@
 #define OPTEE_ROOT_OPEN		0xffffff01
 /* OBJREF_INPUT. A session is closed, if the caller is its client */
 #define OPTEE_ROOT_RELEASE	0xffffff02
-/* MEMREF_INPUT or MEMREF_INOUT, for what a TA may do. OBJREF_OUTPUT */
+/* MEMREF_INPUT or MEMREF_INOUT: as what a TA gets it. OBJREF_OUTPUT */
 #define OPTEE_ROOT_MEMORY	0xffffff06
 /* OBJREF_INPUT: the session. VALUE_INPUT: what identifies the operation, 0, 0 */
 #define OPTEE_ROOT_CANCEL	0xffffff08
