@@ -37,6 +37,8 @@ pub(crate) struct Mutants {
 enum Tree {
     Optee,
     Linux,
+    /// Linux 7.3, for what the driver has there alone.
+    Linux73,
     /// The decision library, which is linked into the core.
     Rust,
     /// The core, as it is built without the option.
@@ -44,7 +46,7 @@ enum Tree {
 }
 
 /// A tree that is changed in place.
-const TREES: [Tree; 3] = [Tree::Optee, Tree::Linux, Tree::Rust];
+const TREES: [Tree; 4] = [Tree::Optee, Tree::Linux, Tree::Linux73, Tree::Rust];
 
 impl Tree {
     /// Without mutants.
@@ -52,6 +54,7 @@ impl Tree {
         match self {
             Self::Optee | Self::Off => "optee",
             Self::Linux => "linux",
+            Self::Linux73 => "linux-7.3",
             Self::Rust => "rust",
         }
     }
@@ -78,8 +81,8 @@ impl Tree {
                 }
                 (top().to_owned(), &["/*"])
             }
-            Self::Linux => (
-                build().join("src/linux-hostile"),
+            Self::Linux | Self::Linux73 => (
+                build().join(format!("src/{}-hostile", self.name())),
                 &[
                     ".stamp",
                     ".checked",
@@ -102,12 +105,24 @@ impl Tree {
         run(rsync.arg(from.join("")).arg(self.changed().join("")))
     }
 
+    /// Which kernel a mutant is booted with that does not say.
+    fn kernel(self) -> &'static str {
+        match self {
+            Self::Linux73 => "debian-7.3",
+            _ => "debian",
+        }
+    }
+
+    fn is_driver(self) -> bool {
+        matches!(self, Self::Linux | Self::Linux73)
+    }
+
     /// What will run when a mutant of that tree is booted.
     fn built(self) -> Result<Vec<u8>> {
         let core = build().join("optee/mutant/core/tee.bin");
-        let drivers =
-            ["tee.ko", "optee.ko"].map(|module| build().join("linux/mutant").join(module));
-        let files = if self == Self::Linux {
+        let drivers = ["tee.ko", "optee.ko"]
+            .map(|module| build().join(self.name()).join("mutant").join(module));
+        let files = if self.is_driver() {
             &drivers[..]
         } else {
             &[core]
@@ -130,7 +145,11 @@ impl Tree {
         }
         match self {
             Self::Optee => sum.update(fs::read(build().join("glue/client_binding_glue.h"))?),
-            Self::Linux => sum.update(fs::read(build().join("dl/linux/version"))?),
+            Self::Linux | Self::Linux73 => {
+                sum.update(fs::read(
+                    build().join("dl").join(self.name()).join("version"),
+                )?);
+            }
             _ => {}
         }
         for entry in WalkDir::new(self.changed()).sort_by_file_name() {
@@ -170,6 +189,7 @@ impl Mutant {
         let tree = match head(&text, "Tree") {
             Some("optee") => Tree::Optee,
             Some("linux") => Tree::Linux,
+            Some("linux-7.3") => Tree::Linux73,
             Some("rust") => Tree::Rust,
             Some("off") => Tree::Off,
             _ => bail!("{name} does not say what Tree it is for"),
@@ -190,6 +210,11 @@ impl Mutant {
         head(&self.text, "Cases")
             .unwrap_or(&self.rule)
             .split_whitespace()
+    }
+
+    /// Which kernel it is booted with.
+    fn kernel(&self) -> &str {
+        head(&self.text, "Kernel").unwrap_or(self.tree.kernel())
     }
 
     /// What else the core is built with.
@@ -266,8 +291,8 @@ pub(crate) fn mutants(options: &Mutants) -> Result<u8> {
     let lock = File::create(build().join("log/.mutants"))?;
     lock.try_lock().context("another run is under way")?;
     // Or they would be tried on what the trees were before the last change.
-    let stamps =
-        ["optee-bound", "linux-hostile"].map(|tree| build().join(format!("src/{tree}/.stamp")));
+    let stamps = ["optee-bound", "linux-hostile", "linux-7.3-hostile"]
+        .map(|tree| build().join(format!("src/{tree}/.stamp")));
     run(make(&[]).arg("-s").args(stamps))?;
     if options.compile {
         compile(&mutants)
@@ -299,13 +324,25 @@ fn play_all(mutants: &[Mutant]) -> Result<u8> {
         "mk/main.mk",
         "mutant-optee",
         "mutant-linux",
+        "mutant-linux-7.3",
     ]);
     run(trees.current_dir(top()))?;
-    let unmutated = [Tree::Optee.built()?, Tree::Linux.built()?];
-    match play("none", "mutant", "mutant", ["1xxx", "2xxx"].into_iter())? {
-        Verdict::Survived => {}
-        Verdict::CaughtBy(what) | Verdict::Untried(what) => {
-            bail!("the system without any mutant: {what}")
+    let mut unmutated = Vec::new();
+    for tree in TREES {
+        unmutated.push((tree, tree.built()?));
+    }
+    for (kernel, cases) in [
+        ("debian", &["1xxx", "2xxx"][..]),
+        ("debian-7.3", &["12002"]),
+    ] {
+        if !mutants.iter().any(|mutant| mutant.kernel() == kernel) {
+            continue;
+        }
+        match play("none", "mutant", kernel, "mutant", cases.iter().copied())? {
+            Verdict::Survived => {}
+            Verdict::CaughtBy(what) | Verdict::Untried(what) => {
+                bail!("the system without any mutant, with kernel {kernel}: {what}")
+            }
         }
     }
     let (mut caught, mut changed) = (0, Tree::Optee);
@@ -329,7 +366,7 @@ fn play_all(mutants: &[Mutant]) -> Result<u8> {
     Ok(u8::from(caught != mutants.len()))
 }
 
-fn try_one(mutant: &Mutant, unmutated: &[Vec<u8>; 2], changed: &mut Tree) -> Result<Verdict> {
+fn try_one(mutant: &Mutant, unmutated: &[(Tree, Vec<u8>)], changed: &mut Tree) -> Result<Verdict> {
     let untried = |why: &str| Ok(Verdict::Untried(why.into()));
     if mutant.tree == Tree::Off {
         return try_off(mutant);
@@ -346,16 +383,15 @@ fn try_one(mutant: &Mutant, unmutated: &[Vec<u8>; 2], changed: &mut Tree) -> Res
     if !logged(&mut goal, &log, false)?.status()?.success() {
         return untried("does not build");
     }
-    let linux = mutant.tree == Tree::Linux;
-    if mutant.tree.built()? == unmutated[usize::from(linux)] {
+    if unmutated.contains(&(mutant.tree, mutant.tree.built()?)) {
         return untried("is to the byte what is there without it");
     }
-    let (core, driver) = if linux {
+    let (core, driver) = if mutant.tree.is_driver() {
         ("bound", "mutant")
     } else {
         ("mutant", "hostile")
     };
-    play(&mutant.name, core, driver, mutant.cases())
+    play(&mutant.name, core, mutant.kernel(), driver, mutant.cases())
 }
 
 /// The core without the option must not change with it.
@@ -402,6 +438,7 @@ fn try_off(mutant: &Mutant) -> Result<Verdict> {
 fn play<'a>(
     name: &str,
     core: &str,
+    kernel: &str,
     driver: &str,
     cases: impl Iterator<Item = &'a str>,
 ) -> Result<Verdict> {
@@ -412,7 +449,7 @@ fn play<'a>(
             "suite",
             "--timeout",
             "300",
-            &format!("mutant:{core}:debian:{driver}"),
+            &format!("mutant:{core}:{kernel}:{driver}"),
             "--",
         ])
         .args(cases);
@@ -535,7 +572,7 @@ fn compilation(mutant: &Mutant) -> Command {
     for file in mutant.touched() {
         let object = file.strip_suffix(".c").map(|file| format!("{file}.o"));
         let (all, object) = match mutant.tree {
-            Tree::Linux => (
+            Tree::Linux | Tree::Linux73 => (
                 "modules",
                 object.and_then(|o| Some(o.strip_prefix("drivers/tee/")?.to_owned())),
             ),
