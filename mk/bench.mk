@@ -26,14 +26,16 @@ COUNTED_ARGS_ffa := $(COUNTED_ARGS_shipped) CFG_CORE_SEL1_SPMC=y
 CROWD_ARGS := CFG_TEE_RAM_VA_SIZE=0x00800000 CFG_CORE_HEAP_SIZE=0x00500000
 COUNTED := stock bound off crowd-stock crowd-bound
 # Of these the size is enough: without options, and with one.
-SIZED := plain quota pta delegation
-BENCH_ARGS_bound := $(OPTEE_ARGS_bound)
-BENCH_ARGS_plain := $(OPTEE_ARGS_bound) CFG_CLIENT_BINDING_PTA=n CFG_CLIENT_BINDING_DELEGATION=n
+SIZED := plain quota pta delegation objects
+# Objects are for Linux 7.3, on which nothing is counted.
+BENCH_ARGS_bound := $(OPTEE_ARGS_bound) CFG_CLIENT_BINDING_OBJECTS=n
+BENCH_ARGS_plain := $(BENCH_ARGS_bound) CFG_CLIENT_BINDING_PTA=n CFG_CLIENT_BINDING_DELEGATION=n
 BENCH_ARGS_quota := $(BENCH_ARGS_plain) CFG_CLIENT_BINDING_MAX_SESSIONS=4
 BENCH_ARGS_pta := $(BENCH_ARGS_plain) CFG_CLIENT_BINDING_PTA=y
 BENCH_ARGS_delegation := $(BENCH_ARGS_plain) CFG_CLIENT_BINDING_DELEGATION=y
+BENCH_ARGS_objects := $(BENCH_ARGS_plain) CFG_CLIENT_BINDING_OBJECTS=y
 BENCH_ARGS_crowd-stock := $(CROWD_ARGS)
-BENCH_ARGS_crowd-bound := $(OPTEE_ARGS_bound) $(CROWD_ARGS)
+BENCH_ARGS_crowd-bound := $(BENCH_ARGS_bound) $(CROWD_ARGS)
 # bench-rules,NAME,TREE,ARGS
 define bench-rules
 $(B)/optee/$(1)/.built: $(H)/src/optee-$(2)/.stamp $(if $(findstring CLIENT_BINDING_GLUE,$(3)),$(GLUE_LIB) $(GLUE_HEADER)) mk/optee.mk mk/bench.mk

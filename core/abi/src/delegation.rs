@@ -26,7 +26,7 @@ pub const GRANT_UUID: [u8; 16] = [
 ];
 
 /// Version of commands, records and the numbers in them.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// For ever, as a lifetime.
 pub const FOREVER: u64 = u64::MAX;
@@ -71,11 +71,15 @@ pub enum Command {
     /// 0: `VALUE_OUTPUT`, in all in a, of the sessions of one client in b. 1: `VALUE_OUTPUT`, how many of the latter to one grantee in a, 0 in
     /// b.
     Limits = 6,
+    /// Lends commands of a session that is a parameter: an object that the open file of the caller holds.
+    ///
+    /// 0 and 1: as of [`Lend`](Self::Lend); the request's own number is 0. 2: `VALUE_INPUT`, a [session](crate::object::Kind::Session).
+    LendObject = 7,
 }
 
 impl Command {
     /// All commands.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Lend,
         Self::Revoke,
         Self::List,
@@ -83,6 +87,7 @@ impl Command {
         Self::Allow,
         Self::Disown,
         Self::Limits,
+        Self::LendObject,
     ];
 
     /// The command with this number.
@@ -95,6 +100,7 @@ impl Command {
             4 => Some(Self::Allow),
             5 => Some(Self::Disown),
             6 => Some(Self::Limits),
+            7 => Some(Self::LendObject),
             _ => None,
         }
     }
@@ -109,6 +115,7 @@ impl Command {
             Self::Allow => param_types([MEMREF_INPUT, NONE, NONE, NONE]),
             Self::Disown => param_types([NONE; 4]),
             Self::Limits => param_types([VALUE_OUTPUT, VALUE_OUTPUT, NONE, NONE]),
+            Self::LendObject => param_types([MEMREF_INPUT, VALUE_OUTPUT, VALUE_INPUT, NONE]),
         }
     }
 }
@@ -405,13 +412,15 @@ mod tests {
     /// `tee_internal_api.h` of OP-TEE: VALUE_INPUT is 1, VALUE_OUTPUT 2, VALUE_INOUT 3, MEMREF_INPUT 5, MEMREF_OUTPUT 6.
     #[test]
     fn each_command_has_its_number_and_its_types() {
-        for n in 0..8 {
+        for n in 0..9 {
             let command = Command::from_number(n);
             let known = Command::ALL.get(n as usize).copied();
             assert_eq!(command, known);
             assert_eq!(command.map(|c| c as u32), known.map(|_| n));
         }
-        let types = [0x0025, 0x0031, 0x0006, 0x0002, 0x0005, 0x0000, 0x0022];
+        let types = [
+            0x0025, 0x0031, 0x0006, 0x0002, 0x0005, 0x0000, 0x0022, 0x0125,
+        ];
         assert_eq!(Command::ALL.map(Command::param_types), types);
         assert_eq!(GRANT_PARAM_TYPES, 0x0001);
     }

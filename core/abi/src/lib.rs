@@ -10,6 +10,8 @@
 /// cbindgen:ignore
 pub mod delegation;
 /// cbindgen:ignore
+pub mod object;
+/// cbindgen:ignore
 pub mod pta;
 
 /// Capability "the core verifies claims" in the secure world's answer to
@@ -249,12 +251,18 @@ impl TeeResult {
     pub const BAD_PARAMETERS: Self = Self(0xffff_0006);
     /// `TEE_ERROR_BAD_STATE`
     pub const BAD_STATE: Self = Self(0xffff_0007);
+    /// `TEE_ERROR_ITEM_NOT_FOUND`
+    pub const ITEM_NOT_FOUND: Self = Self(0xffff_0008);
     /// `TEE_ERROR_NOT_SUPPORTED`
     pub const NOT_SUPPORTED: Self = Self(0xffff_000a);
     /// `TEE_ERROR_BUSY`
     pub const BUSY: Self = Self(0xffff_000d);
+    /// `TEE_ERROR_COMMUNICATION`
+    pub const COMMUNICATION: Self = Self(0xffff_000e);
     /// `TEE_ERROR_SHORT_BUFFER`
     pub const SHORT_BUFFER: Self = Self(0xffff_0010);
+    /// `TEE_ERROR_TIMEOUT`, OP-TEE's own.
+    pub const TIMEOUT: Self = Self(0xffff_3001);
 }
 
 #[cfg(test)]

@@ -104,7 +104,7 @@ fn play(octets: &[u8], step: impl Fn(&mut World, &mut Unstructured<'_>) -> Resul
 }
 
 /// What each command takes, and whether a TA and a client may give it: by the table of docs/delegation.md.
-const COMMANDS: [(u32, bool, bool); 7] = [
+const COMMANDS: [(u32, bool, bool); 8] = [
     (0x25, true, true),
     (0x31, true, true),
     (0x06, false, true),
@@ -112,6 +112,7 @@ const COMMANDS: [(u32, bool, bool); 7] = [
     (0x05, true, false),
     (0x00, true, false),
     (0x22, true, true),
+    (0x125, true, true),
 ];
 
 fn check(u: &mut Unstructured<'_>) -> Result<()> {
@@ -122,14 +123,16 @@ fn check(u: &mut Unstructured<'_>) -> Result<()> {
         _ => u.arbitrary()?,
     };
     let by_ta = u.arbitrary()?;
+    let objects = u.arbitrary::<u16>()?;
     let expected = match known {
         None => TeeResult::NOT_SUPPORTED,
         Some((right, ..)) if *right != types => TeeResult::BAD_PARAMETERS,
         Some((_, false, _)) if by_ta => TeeResult::ACCESS_DENIED,
         Some((.., false)) if !by_ta => TeeResult::ACCESS_DENIED,
+        Some(_) if command == 7 && objects >> 8 & 0xf != 1 => TeeResult::ACCESS_DENIED,
         Some(_) => TeeResult::SUCCESS,
     };
-    let told = client_binding_lend_check(command, types, by_ta);
+    let told = client_binding_lend_check(command, types, by_ta, objects);
     assert_eq!(told, expected.0, "command {command}, types {types:#x}");
     Ok(())
 }

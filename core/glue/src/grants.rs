@@ -6,9 +6,10 @@ use super::{Event, TeeUuid, CLIENT_BINDING_GO, CLIENT_BINDING_USE_GRANT};
 use client_binding_policy::abi::delegation::{
     Command, Listed, Request, GRANT_PARAM_TYPES, MAX_COMMANDS, VERSION,
 };
+use client_binding_policy::abi::object::Kind;
 use client_binding_policy::abi::{ClientUuid, TeeResult};
 use client_binding_policy::{
-    Commands, Grant, Grants, Instance, Lending, Limits, NotLent, Session, Target, Terms,
+    Commands, Grant, Grants, Instance, Lending, Limits, NotLent, Objects, Session, Target, Terms,
 };
 
 /// Command of `client_binding.lend` that is answered by [`client_binding_lend`].
@@ -25,8 +26,10 @@ pub const CLIENT_BINDING_ALLOW: u32 = 4;
 pub const CLIENT_BINDING_DISOWN: u32 = 5;
 /// Command that is answered with what C was built with.
 pub const CLIENT_BINDING_LIMITS: u32 = 6;
+/// Command that is answered by [`client_binding_lend`], for the session that the third parameter is.
+pub const CLIENT_BINDING_LEND_OBJECT: u32 = 7;
 /// The version of what `client_binding.lend` says.
-pub const CLIENT_BINDING_LEND_ABI: u32 = 2;
+pub const CLIENT_BINDING_LEND_ABI: u32 = 3;
 /// Size of what it is sent to lend something.
 pub const CLIENT_BINDING_REQUEST_SIZE: usize = 96;
 /// The most that it is sent to allow something, in octets.
@@ -57,6 +60,7 @@ const _: () = {
     assert!(CLIENT_BINDING_ALLOW == Command::Allow as u32);
     assert!(CLIENT_BINDING_DISOWN == Command::Disown as u32);
     assert!(CLIENT_BINDING_LIMITS == Command::Limits as u32);
+    assert!(CLIENT_BINDING_LEND_OBJECT == Command::LendObject as u32);
     assert!(CLIENT_BINDING_LEND_ABI == VERSION);
     assert!(CLIENT_BINDING_REQUEST_SIZE == Request::SIZE);
     assert!(CLIENT_BINDING_ALLOW_SIZE == MAX_COMMANDS * size_of::<u32>());
@@ -211,18 +215,28 @@ pub extern "C" fn client_binding_grant_badge(table: &mut Table, number: u64) -> 
     table.grants().find(number).map_or(0, Grant::badge)
 }
 
-/// Whether that is a command of `client_binding.lend` with the parameters it takes. `by_ta`: a TA gives it.
+/// Whether that is a command of `client_binding.lend` with the parameters it takes. `by_ta`: a TA gives it. `objects`: which parameters
+/// are objects.
 ///
 /// # Safety
 /// Takes numbers.
 #[no_mangle]
-pub extern "C" fn client_binding_lend_check(command: u32, param_types: u32, by_ta: bool) -> u32 {
+pub extern "C" fn client_binding_lend_check(
+    command: u32,
+    param_types: u32,
+    by_ta: bool,
+    objects: u16,
+) -> u32 {
     let result = match Command::from_number(command) {
         None => TeeResult::NOT_SUPPORTED,
         Some(command) if command.param_types() != param_types => TeeResult::BAD_PARAMETERS,
         Some(Command::Allow | Command::Disown) if !by_ta => TeeResult::ACCESS_DENIED,
         // It would be written to a buffer of the TA's, which the core must not do without a detour.
         Some(Command::List) if by_ta => TeeResult::ACCESS_DENIED,
+        // A number says nothing of who holds the session.
+        Some(Command::LendObject) if Objects(objects).kind(2) != Some(Kind::Session) => {
+            TeeResult::ACCESS_DENIED
+        }
         Some(_) => TeeResult::SUCCESS,
     };
     result.0

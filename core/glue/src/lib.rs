@@ -21,13 +21,14 @@ use core::mem::{align_of, offset_of, size_of};
 
 pub mod audit;
 pub mod grants;
+pub mod objects;
 #[cfg(target_os = "none")]
 mod panic;
 pub mod pta;
 
 /// What the functions, records and numbers here mean. It rises with any change of that, and so does the number in
 /// client_binding.c, or the files of another version would get along with this library.
-pub const CLIENT_BINDING_GLUE_VERSION: u32 = 2;
+pub const CLIENT_BINDING_GLUE_VERSION: u32 = 3;
 
 /// Event: a TA begins to open a session. The claim is the core's own word.
 pub const CLIENT_BINDING_BEGIN_BY_TA: u32 = 0;
@@ -92,7 +93,7 @@ pub struct Event {
     pub happened: u32,
     /// `OPTEE_MSG_CMD_*`
     pub operation: u32,
-    /// What the event says it is; after a refusal the login method of the owner.
+    /// What the event says it is; after a refusal the login method of the owner. Not read for the use of a session.
     pub number: u32,
     /// The verdict.
     pub verdict: u32,

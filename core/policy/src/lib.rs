@@ -12,6 +12,7 @@ mod access;
 mod event;
 mod grant;
 mod instance;
+mod object;
 mod quota;
 mod session;
 
@@ -20,6 +21,7 @@ pub use client_binding_abi as abi;
 pub use event::{Event, Verdict, decide};
 pub use grant::{Commands, Grant, Grants, Lending, Limits, NotLent, Target, Terms};
 pub use instance::{Binding, Instance, Opening};
+pub use object::{Call, NotCalled, Objects};
 pub use quota::Quota;
 pub use session::Session;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The TEE's device, as far as clients need it; tests have one of paper.
 
-use client_binding_raw::sys::{self, Invoke, OpenSession, Operand, SharedMemory};
+use client_binding_raw::sys::{self, Call, Invoke, OpenSession, Operand, SharedMemory};
 use client_binding_raw::{Answer, Session, Tee};
 use std::os::fd::AsFd;
 
@@ -16,6 +16,10 @@ pub(crate) trait Device: AsFd + Send + Sync {
     fn has_objects(&self) -> bool;
     /// An operation of an object.
     fn operate(&self, id: u64, op: u32, cancel_id: u32, operands: &mut Vec<Operand<'_>>) -> Answer;
+    /// Waits for a call by a TA.
+    fn receive(&self, stops: u32, room: &mut [u8]) -> nix::Result<Call>;
+    /// Answers it.
+    fn send(&self, number: u64, result: u32, octets: &[u8]) -> nix::Result<()>;
     /// Whether the calling thread is a member of the group.
     fn is_member(&self, gid: u32) -> bool;
 }
@@ -65,6 +69,14 @@ impl Device for Tee {
 
     fn operate(&self, id: u64, op: u32, cancel_id: u32, operands: &mut Vec<Operand<'_>>) -> Answer {
         Self::operate(self, id, op, cancel_id, operands)
+    }
+
+    fn receive(&self, stops: u32, room: &mut [u8]) -> nix::Result<Call> {
+        sys::receive(self.as_fd(), stops, room)
+    }
+
+    fn send(&self, number: u64, result: u32, octets: &[u8]) -> nix::Result<()> {
+        sys::send(self.as_fd(), number, result, octets)
     }
 
     fn is_member(&self, gid: u32) -> bool {

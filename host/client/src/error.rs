@@ -129,7 +129,8 @@ pub enum Error {
         /// The reason, `E...` of errno(3).
         errno: i32,
     },
-    /// This kernel's driver has no objects, or other ones: `CONFIG_OPTEE_OBJECTS` of our driver for Linux 6.18 and later.
+    /// This kernel's driver has no objects, or other ones: `CONFIG_OPTEE_OBJECTS` of our driver for Linux 6.18 and later. Of objects that
+    /// a TA is given: or OP-TEE knows none, without `CFG_CLIENT_BINDING_OBJECTS`.
     NoObjects,
     /// This kernel knows no limits: `CONFIG_TEE_CLIENT_LIMIT` of our driver.
     CannotLimit,
@@ -257,7 +258,9 @@ impl fmt::Display for Error {
                 return write!(f, "{} ({errno:?}), said {}", errno.desc(), self.origin());
             }
             Self::CannotLimit => return f.write_str("this kernel cannot limit descriptors"),
-            Self::NoObjects => return f.write_str("this kernel's driver has no objects"),
+            Self::NoObjects => {
+                return f.write_str("this kernel's driver, or OP-TEE, has no such objects");
+            }
             Self::Other { code, origin } => return write!(f, "{code}, said {origin}"),
             Self::AccessDenied { .. } => "access denied",
             Self::TargetDead { .. } => "the TA crashed",

@@ -2,6 +2,7 @@
 //! Lends, passes on and takes back: what `client_binding.lend` is asked for.
 
 use crate::identity::Principal;
+use crate::object::Object;
 use crate::session::{Cancellation, Context, Session as Raw};
 use crate::{Error, Login, Origin, Param, Session};
 use client_binding_abi as abi;
@@ -41,18 +42,31 @@ impl From<Principal> for Grantee {
 /// What is to be lent: any number of times, until the session is closed, unless it is told otherwise.
 #[must_use = "nothing is lent before `make()`"]
 pub struct Offer<'s> {
-    session: &'s Session,
+    of: Of<'s>,
     /// Nothing if there are more commands than can be named.
     request: Option<Request>,
 }
 
+/// What something is lent of.
+#[derive(Clone, Copy)]
+pub(crate) enum Of<'s> {
+    Session(&'s Session),
+    /// It has no number that anybody could name.
+    Object(&'s Object),
+}
+
 impl<'s> Offer<'s> {
-    pub(crate) fn new(session: &'s Session, to: Grantee, commands: &[u32]) -> Self {
+    pub(crate) fn new(of: Of<'s>, to: Grantee, commands: &[u32]) -> Self {
         let request = Request::new(to.login, to.uuid, commands);
-        let offer = Self { session, request };
-        offer.with(|request| match session.taken_up {
-            Some(number) => request.parent = number,
-            None => request.session = session.raw.number(),
+        let taken_up = match of {
+            Of::Session(session) => session.taken_up,
+            Of::Object(object) => object.taken_up,
+        };
+        let offer = Self { of, request };
+        offer.with(|request| match (taken_up, of) {
+            (Some(number), _) => request.parent = number,
+            (None, Of::Session(session)) => request.session = session.raw.number(),
+            (None, Of::Object(_)) => {}
         })
     }
 
@@ -93,11 +107,18 @@ impl<'s> Offer<'s> {
     /// - [`Error::NoClock`]: there is nothing here to measure a time with.
     /// - [`Error::TooManyGrants`]: one has to be taken back before.
     /// - [`Error::AccessDenied`]: this is not who opened the session, or what is passed on is over.
+    /// - [`Error::NoObjects`], of an object: OP-TEE knows none.
     pub fn make(self) -> Result<Grant, Error> {
         let origin = Origin::Api;
         let request = self.request.ok_or(Error::BadParameters { origin })?;
-        let lender = self.session.lender()?;
-        let number = lender.lend(&request)?;
+        let (lender, number) = match self.of {
+            Of::Session(session) => {
+                let lender = session.lender()?;
+                let number = lender.lend(&request)?;
+                (lender, number)
+            }
+            Of::Object(object) => object.lend(&request)?,
+        };
         Ok(Grant {
             lender,
             number,
@@ -170,7 +191,7 @@ impl Lender {
         Ok(Self(open(context, LEND, login, &Param::None)?))
     }
 
-    fn lend(&self, request: &Request) -> Result<u64, Error> {
+    pub(crate) fn lend(&self, request: &Request) -> Result<u64, Error> {
         let octets = request.to_octets();
         let mut params = [
             Param::MemIn(&octets),

@@ -78,8 +78,8 @@ pub use client_binding_abi::delegation::Listed;
 #[doc(inline)]
 pub use client_binding_raw::Login;
 pub use error::{Code, Error, Origin};
-use lend::Lender;
 pub use lend::{Grant, Grantee, Offer};
+use lend::{Lender, Of};
 use std::sync::{Arc, OnceLock};
 use uuid::Uuid;
 
@@ -152,7 +152,7 @@ impl Session {
     /// [taken up](Client::take_up) it passes on what was lent, if that has [depth](Offer::depth): never more commands, uses or time than are
     /// left of it, which the offer has to say.
     pub fn grant(&self, to: impl Into<Grantee>, commands: &[u32]) -> Offer<'_> {
-        Offer::new(self, to.into(), commands)
+        Offer::new(Of::Session(self), to.into(), commands)
     }
 
     /// Logs in as the session did: nobody else may lend it.
@@ -197,6 +197,9 @@ pub enum Param<'a> {
     MemOut(&'a mut [u8], usize),
     /// Octets there and back, and how many the TA wrote.
     MemInOut(&'a mut [u8], usize),
+    /// An object of this program's, by a number that the program chooses: the TA can call it as long as the command runs. What it is told
+    /// comes to whom [`object::Root::serve`] was given. Of an [`object::Object`] alone.
+    Callback(u32),
 }
 
 impl Param<'_> {

@@ -19,13 +19,22 @@
 //! # }
 //! ```
 
+use crate::lend::{Grantee, Lender, Of, Offer};
 use crate::session::{Context, Target, not_opened};
 use crate::{Cancellation, Client, Error, Login, Param, lend};
-use client_binding_proto::{GRANT, Param as Kind};
+use client_binding_abi::delegation::{Command, Request};
+use client_binding_abi::pta::pair;
+use client_binding_proto::{GRANT, LEND, Param as Kind};
 use client_binding_raw::Answer;
+use client_binding_raw::code::TEE_ERROR_GENERIC;
 use client_binding_raw::object::{self as raw, ROOT, VERSION, numbers, place, root, value};
 use client_binding_raw::sys::Operand;
 use nix::errno::Errno;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// What makes objects.
@@ -53,18 +62,54 @@ impl Root {
 
     /// Opens a session with a TA.
     pub fn open(&self, ta: Uuid, login: Login) -> Result<Object, Error> {
-        self.open_with(ta, login, &mut Param::None)
+        self.open_with(ta, login, None, &mut Param::None)
     }
 
     /// Opens a session for what was lent under that number, as [`Client::take_up`] does. The commands are those of the TA that it is of.
     pub fn take_up(&self, number: u64, login: Login) -> Result<Object, Error> {
         let ta = Uuid::from_bytes(GRANT.octets);
-        let opened = self.open_with(ta, login, &mut lend::value(number));
+        let opened = self.open_with(ta, login, Some(number), &mut lend::value(number));
         opened.map_err(lend::without_delegation)
     }
 
+    /// Answers what TAs ask the objects that commands were given, [`Param::Callback`], until what this gives is dropped: in a thread of its own, one
+    /// call after the other. [`Error::NoObjects`] if this driver or this OP-TEE gives TAs none.
+    ///
+    /// Calls come to whoever has the open file and is the client of the session in which the command was given; the thread is who the calling
+    /// thread is. The TA waits meanwhile, and with it whoever else wants something of the session: while the handler runs, this client gets
+    /// `EBUSY` there. An answer that is larger than [`Call::room`] tells the TA how much that was; one of more than 4,096 octets, and a panic of the
+    /// handler, are the result `TEE_ERROR_GENERIC`.
+    pub fn serve<H>(&self, handler: H) -> Result<Server, Error>
+    where
+        H: FnMut(Call<'_>) -> Reply + Send + 'static,
+    {
+        let mut version = vec![value(Kind::ValueOut, 0, 0)];
+        let answer = self.0.operate(ROOT, root::VERSION, 0, &mut version);
+        succeed(answer, [0; 4])?;
+        if numbers(&version[0]).1 & raw::GIVEN == 0 {
+            return Err(Error::NoObjects);
+        }
+        let over = Arc::new(AtomicBool::new(false));
+        let (context, ended) = (self.0.clone(), over.clone());
+        let thread = thread::Builder::new()
+            .name("tee-callbacks".into())
+            .spawn(move || serve(&context, &ended, handler))
+            .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
+        Ok(Server {
+            context: self.0.clone(),
+            over,
+            thread: Some(thread),
+        })
+    }
+
     /// With one parameter for the TA.
-    fn open_with(&self, ta: Uuid, login: Login, param: &mut Param<'_>) -> Result<Object, Error> {
+    fn open_with(
+        &self,
+        ta: Uuid,
+        login: Login,
+        taken_up: Option<u64>,
+        param: &mut Param<'_>,
+    ) -> Result<Object, Error> {
         let uuid = ta.into_bytes();
         let group = login.group().unwrap_or(0);
         let client = value(Kind::ValueIn, login.method().into(), group.into());
@@ -77,6 +122,8 @@ impl Root {
         Ok(Object {
             object: raw::Object { id, kind },
             context: self.0.clone(),
+            login,
+            taken_up,
         })
     }
 }
@@ -87,12 +134,42 @@ impl Root {
 pub struct Object {
     object: raw::Object,
     context: Context,
+    login: Login,
+    /// The grant that it is for.
+    pub(crate) taken_up: Option<u64>,
 }
 
 impl Object {
     /// Runs a command of the TA. [`Error::Kernel`] with `E2BIG`: there is more in buffers than the 64 KiB that an operation takes.
     pub fn invoke(&self, command: u32, params: &mut [Param<'_>; 4]) -> Result<(), Error> {
         self.invoke_cancellable(command, params, &Cancellation::default())
+    }
+
+    /// Lends these commands, as [`Session::grant`](crate::Session::grant) does: of an object that this connection holds, whatever numbers there
+    /// are.
+    pub fn grant(&self, to: impl Into<Grantee>, commands: &[u32]) -> Offer<'_> {
+        Offer::new(Of::Object(self), to.into(), commands)
+    }
+
+    /// Tells the number of the grant, and who takes it back.
+    pub(crate) fn lend(&self, request: &Request) -> Result<(Arc<Lender>, u64), Error> {
+        let lender = Arc::new(Lender::open(self.context.clone(), self.login)?);
+        if request.parent != 0 {
+            let number = lender.lend(request)?;
+            return Ok((lender, number));
+        }
+        let lending = Root(self.context.clone()).open(Uuid::from_bytes(LEND.octets), self.login)?;
+        let octets = request.to_octets();
+        let mut operands = vec![
+            Operand::In(&octets),
+            value(Kind::ValueOut, 0, 0),
+            self.object.operand(),
+        ];
+        let command = Command::LendObject as u32;
+        let answer = (self.context).operate(lending.object.id, command, 0, &mut operands);
+        succeed(answer, [0; 4]).map_err(Error::in_lending)?;
+        let (low, high) = numbers(&operands[1]);
+        Ok((lender, pair(low as u32, high as u32)))
     }
 
     /// Runs a command that `cancellation` can cut short, if the TA plays along.
@@ -131,8 +208,124 @@ impl Object {
 impl Drop for Object {
     fn drop(&mut self) {
         let mut what = vec![self.object.operand()];
-        // Whoever isn't its client leaves it to the end of the connection.
+        // Whoever isn't its client, or while it waits for this program, leaves it to the end of the connection.
         let _ = self.context.operate(ROOT, root::RELEASE, 0, &mut what);
+    }
+}
+
+/// A TA calls an object of this program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call<'a> {
+    /// The number that it was given with.
+    pub object: u32,
+    /// What it is to do.
+    pub operation: u32,
+    /// What the TA says.
+    pub octets: &'a [u8],
+    /// How many octets the answer may have.
+    pub room: usize,
+    /// How long the TA will wait for it.
+    pub time: Duration,
+}
+
+/// The answer to a [`Call`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// A result, what it means is between the program and the TA. 0 is `TEE_SUCCESS`.
+    pub result: u32,
+    /// What goes with it.
+    pub octets: Vec<u8>,
+}
+
+impl Reply {
+    /// A result alone.
+    pub fn result(result: u32) -> Self {
+        let octets = Vec::new();
+        Self { result, octets }
+    }
+}
+
+/// A thread that answers calls. Dropping it waits for the call that it is at, and ends it.
+#[must_use = "dropping it ends it"]
+pub struct Server {
+    context: Context,
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+        let told = stops(&self.context, true).is_some();
+        // The handler may drop it, too, and ends when it returns.
+        let other = |thread: &JoinHandle<()>| thread.thread().id() != thread::current().id();
+        if let Some(thread) = self.thread.take().filter(|thread| told && other(thread)) {
+            // It has no result, and catches panics.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// How many times those who wait for calls on this connection were told that it is over: once more, or as it is.
+fn stops(context: &Context, once_more: bool) -> Option<u32> {
+    let mut stops = vec![value(Kind::ValueInOut, once_more.into(), 0)];
+    match context.operate(ROOT, root::STOP, 0, &mut stops) {
+        Answer::Tee { ret: 0, .. } => Some(numbers(&stops[0]).0 as u32),
+        _ => None,
+    }
+}
+
+fn serve(
+    context: &Context,
+    over: &AtomicBool,
+    mut handler: impl FnMut(Call<'_>) -> Reply + Send + 'static,
+) {
+    let mut room = vec![0; raw::MOST_OF_CALL];
+    // Asked for before `over` is: who is told afterwards that it is over notices.
+    while let Some(stops) = stops(context, false) {
+        if over.load(Ordering::SeqCst) {
+            return;
+        }
+        let call = match context.receive(stops, &mut room) {
+            Ok(call) => call,
+            // Meant for another one, perhaps.
+            Err(Errno::ESHUTDOWN | Errno::EINTR) => continue,
+            Err(Errno::ENOMEM) => {
+                thread::sleep(A_MOMENT);
+                continue;
+            }
+            Err(_) => return,
+        };
+        let asked = Call {
+            object: call.object as u32,
+            operation: call.operation,
+            octets: room.get(..call.size).unwrap_or_default(),
+            room: usize::try_from(call.room).unwrap_or(usize::MAX),
+            time: Duration::from_millis(call.millis),
+        };
+        // The TA must not wait for nobody.
+        let reply = catch_unwind(AssertUnwindSafe(|| handler(asked)));
+        let reply = reply.unwrap_or(Reply::result(TEE_ERROR_GENERIC));
+        match send(context, call.number, &reply) {
+            // The TA has given up, if not.
+            Ok(()) | Err(Errno::ENOENT) => {}
+            // What can't be sent is no answer.
+            Err(_) => {
+                let _ = send(context, call.number, &Reply::result(TEE_ERROR_GENERIC));
+            }
+        }
+    }
+}
+
+const A_MOMENT: Duration = Duration::from_millis(10);
+
+/// Tries again as long as somebody waits for it.
+fn send(context: &Context, call: u64, reply: &Reply) -> nix::Result<()> {
+    loop {
+        match context.send(call, reply.result, &reply.octets) {
+            Err(Errno::EINTR | Errno::EAGAIN | Errno::ENOMEM) => thread::sleep(A_MOMENT),
+            sent => return sent,
+        }
     }
 }
 
@@ -145,6 +338,7 @@ fn operand<'a>(param: &'a mut Param<'_>) -> Operand<'a> {
         Param::MemIn(octets) => Operand::In(octets),
         Param::MemOut(room, _) => Operand::Out(room, 0),
         Param::MemInOut(octets, _) => Operand::InOut(octets, 0),
+        Param::Callback(number) => raw::callback((*number).into()).operand(),
     }
 }
 
@@ -159,6 +353,7 @@ fn succeed(answer: Answer, sizes: [usize; 4]) -> Result<(), Error> {
     match answer {
         Answer::Tee { ret: 0, .. } => Ok(()),
         Answer::Tee { ret, origin, .. } => Err(Error::new(ret, origin, sizes)),
+        Answer::Kernel(errno) if errno == Errno::EOPNOTSUPP as i32 => Err(Error::NoObjects),
         Answer::Kernel(errno) => Err(Errno::from_raw(errno).into()),
     }
 }

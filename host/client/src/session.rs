@@ -60,6 +60,13 @@ impl Session {
         params: &mut [Param<'_>; 4],
         cancellation: &Cancellation,
     ) -> Result<(), Error> {
+        if params
+            .iter()
+            .any(|param| matches!(param, Param::Callback(_)))
+        {
+            let origin = Origin::Api;
+            return Err(Error::BadParameters { origin });
+        }
         let running = cancellation.begin(&self.context, Target::Session(self.number))?;
         let places = places(params)?;
         let size = places[3].end;

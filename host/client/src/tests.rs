@@ -10,7 +10,7 @@ use client_binding_abi::{ClientUuid, pta};
 use client_binding_proto::{GRANT, LEND};
 use client_binding_raw::Answer;
 use client_binding_raw::object::{ROOT, numbers, root};
-use client_binding_raw::sys::{Invoke, OpenSession, Operand};
+use client_binding_raw::sys::{Call, Invoke, OpenSession, Operand};
 use nix::errno::Errno;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -275,6 +275,14 @@ impl Device for Paper {
         self.alive.fetch_add(1, SeqCst);
         let number = memory.len() as u64 - 1;
         Ok(Box::new(Sheet(number, shared, self.alive.clone())))
+    }
+
+    fn receive(&self, _: u32, _: &mut [u8]) -> nix::Result<Call> {
+        Err(Errno::EINVAL)
+    }
+
+    fn send(&self, _: u64, _: u32, _: &[u8]) -> nix::Result<()> {
+        Err(Errno::EINVAL)
     }
 
     fn has_objects(&self) -> bool {

@@ -27,6 +27,8 @@ pub const TEE_ERROR_COMMUNICATION: u32 = 0xffff_000e;
 pub const TEE_ERROR_SECURITY: u32 = 0xffff_000f;
 /// There is not enough room for the answer.
 pub const TEE_ERROR_SHORT_BUFFER: u32 = 0xffff_0010;
+/// `TEE_ERROR_TIMEOUT`, OP-TEE's own.
+pub const TEE_ERROR_TIMEOUT: u32 = 0xffff_3001;
 /// The TA panicked.
 pub const TEE_ERROR_TARGET_DEAD: u32 = 0xffff_3024;
 

@@ -19,6 +19,7 @@ pub mod root {
     pub const RELEASE: u32 = 0xffff_ff02;
     pub const MEMORY: u32 = 0xffff_ff06;
     pub const CANCEL: u32 = 0xffff_ff08;
+    pub const STOP: u32 = 0xffff_ff09;
 }
 
 /// The version that this is, `OPTEE_OBJECT_VERSION`.
@@ -26,9 +27,16 @@ pub const VERSION: u64 = 1;
 
 /// `OPTEE_OBJREF_SESSION`
 pub const SESSION: u64 = 1;
+/// `OPTEE_OBJREF_CALLBACK`
+pub const CALLBACK: u64 = 2;
 /// `OPTEE_OBJREF_MEMORY`
 pub const MEMORY: u64 = 4;
 
+/// A flag of what the root object knows: TAs can be given objects, `OPTEE_OBJECT_GIVEN`.
+pub const GIVEN: u64 = 1;
+
+/// How many octets a call takes each way, `OPTEE_CALLBACK_MAX`.
+pub const MOST_OF_CALL: usize = 0x1000;
 /// How many octets an operation takes in buffers, `OPTEE_OBJECT_UBUF_MAX`.
 pub const MOST_OCTETS: usize = 0x10000;
 /// How many objects an open file has, `OPTEE_OBJECT_MAX`.
@@ -44,7 +52,7 @@ const META: u64 = 0x100;
 pub struct Object {
     /// Its number.
     pub id: u64,
-    /// [`SESSION`] or [`MEMORY`].
+    /// [`SESSION`], [`CALLBACK`] or [`MEMORY`].
     pub kind: u64,
 }
 
@@ -58,6 +66,11 @@ impl Object {
             c: 0,
         })
     }
+}
+
+/// An object of the process's own, that a TA can call while its command runs.
+pub const fn callback(id: u64) -> Object {
+    Object { id, kind: CALLBACK }
 }
 
 /// A place for an object from the TEE.
@@ -171,6 +184,13 @@ impl Tee {
     /// The end of an object.
     pub fn release(&self, object: Object) -> Answer {
         self.operate(ROOT, root::RELEASE, 0, &mut vec![object.operand()])
+    }
+
+    /// How many times those who [receive](sys::receive) calls were told that it is over: once more, or as it is.
+    pub fn stops(&self, once_more: bool) -> Result<u32, Answer> {
+        let mut stops = vec![value(Kind::ValueInOut, once_more.into(), 0)];
+        self.operate(ROOT, root::STOP, 0, &mut stops).values()?;
+        Ok(numbers(&stops[0]).0 as u32)
     }
 
     /// Asks to cancel what runs in the session with that number.

@@ -190,6 +190,41 @@ impl Operand<'_> {
     }
 }
 
+/// `struct tee_iocl_supp_recv_arg` as a client gives it: room for octets, and for what they are.
+#[repr(C)]
+#[derive(Default)]
+struct Receive {
+    func: u32,
+    num_params: u32,
+    params: [Param; 2],
+}
+
+/// `struct tee_iocl_supp_send_arg` as a client gives it.
+#[repr(C)]
+#[derive(Default)]
+struct Send {
+    ret: u32,
+    num_params: u32,
+    params: [Param; 1],
+}
+
+/// A TA calls an object of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The number that it was given with.
+    pub object: u64,
+    /// What it is to do.
+    pub operation: u32,
+    /// Tells this call from others of the open file.
+    pub number: u64,
+    /// How many octets came with it.
+    pub size: usize,
+    /// How many may go back.
+    pub room: u64,
+    /// For how many milliseconds the TA will wait.
+    pub millis: u64,
+}
+
 mod ioctls {
     use super::{Allocate, Buffer, Cancel, CloseSession, Limit};
     const TEE: u8 = 0xa4;
@@ -198,6 +233,8 @@ mod ioctls {
     nix::ioctl_read!(invoke, TEE, 3, Buffer);
     nix::ioctl_read!(cancel, TEE, 4, Cancel);
     nix::ioctl_read!(close_session, TEE, 5, CloseSession);
+    nix::ioctl_read!(receive, TEE, 6, Buffer);
+    nix::ioctl_read!(send, TEE, 7, Buffer);
     nix::ioctl_read!(object_invoke, TEE, 10, Buffer);
     // The last number there is, where upstream's will not come.
     nix::ioctl_write_ptr!(limit, TEE, 255, Limit);
@@ -273,6 +310,51 @@ pub fn object_invoke(
         operand.take_back(*param);
     }
     Ok(argument.ret)
+}
+
+// TEE_IOCTL_PARAM_ATTR_TYPE_VALUE_INOUT and TEE_IOCTL_PARAM_ATTR_META
+const META_VALUE_INOUT: u64 = 3 | 0x100;
+
+/// `TEE_IOC_SUPPL_RECV` as a client: waits for a call. `ESHUTDOWN`: there is none, and the root object says another number of `stops`.
+pub fn receive(fd: BorrowedFd<'_>, stops: u32, room: &mut [u8]) -> nix::Result<Call> {
+    let mut argument = Receive {
+        num_params: 2,
+        ..Receive::default()
+    };
+    argument.params[0] = Param {
+        attr: META_VALUE_INOUT,
+        a: room.as_mut_ptr() as u64,
+        b: room.len() as u64,
+        c: stops.into(),
+    };
+    // SAFETY: the buffer names the structure that Linux expects here. What it writes to besides is `room`, of which it knows the size.
+    unsafe { ioctls::receive(fd.as_raw_fd(), &mut buffer_of(&mut argument)) }?;
+    let [what, terms] = argument.params;
+    Ok(Call {
+        object: what.a,
+        operation: argument.func,
+        number: what.b,
+        size: usize::try_from(what.c).unwrap_or(usize::MAX),
+        room: terms.a,
+        millis: terms.b,
+    })
+}
+
+/// `TEE_IOC_SUPPL_SEND` as a client: answers a call. `ENOENT`: nobody waits for it any more.
+pub fn send(fd: BorrowedFd<'_>, number: u64, result: u32, octets: &[u8]) -> nix::Result<()> {
+    let answer = Param {
+        attr: META_VALUE_INOUT,
+        a: number,
+        b: octets.as_ptr() as u64,
+        c: octets.len() as u64,
+    };
+    let mut argument = Send {
+        ret: result,
+        num_params: 1,
+        params: [answer],
+    };
+    // SAFETY: the buffer names the structure that Linux expects here, and what that names is only read.
+    unsafe { ioctls::send(fd.as_raw_fd(), &mut buffer_of(&mut argument)) }.map(drop)
 }
 
 /// `TEE_IOC_CANCEL`.

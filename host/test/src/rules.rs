@@ -79,9 +79,9 @@ fn mutants() -> Vec<Mutant> {
         .collect()
 }
 
-/// That of a rule: B or G and a number.
+/// That of a rule: B, G or O and a number.
 fn number(name: &str) -> Option<u32> {
-    let number = name.strip_prefix(['B', 'G'])?;
+    let number = name.strip_prefix(['B', 'G', 'O'])?;
     let short = number.len() <= 2;
     number.parse().ok().filter(|_| short)
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a TA says and asks of delegation: docs/delegation.md. The same words in
- * Rust are those of the crate client-binding-clients.
+ * What a TA says and asks of delegation, docs/delegation.md, and asks objects of
+ * its client, docs/objects.md. The same words in Rust are those of the crate
+ * client-binding-clients.
  *
- * The core must be built with CFG_CLIENT_BINDING_DELEGATION=y. On any other one
- * all functions return TEE_ERROR_ITEM_NOT_FOUND, and nothing can be lent.
+ * The core must be built with CFG_CLIENT_BINDING_DELEGATION=y, for
+ * client_binding_call() with CFG_CLIENT_BINDING_OBJECTS=y. On any other one all
+ * functions return TEE_ERROR_ITEM_NOT_FOUND.
  */
 #ifndef CLIENT_BINDING_H
 #define CLIENT_BINDING_H
@@ -265,6 +267,65 @@ static inline TEE_Result client_binding_revoke(uint64_t number, bool *running)
 				    params);
 	if (!res && running)
 		*running = params[1].value.a;
+
+	return res;
+}
+
+/*
+ * client_binding_call() - call an object of the client
+ * @param:     which parameter of the command that is being served it is, from 0
+ * @operation: what it's to do
+ * @octets:    what it's told, up to 4096 octets; @size how many
+ * @room:      where its answer goes, or NULL
+ * @answered:  size of @room, up to 4096, and then that of the answer; NULL if
+ *             there's no room
+ * @millis:    for how many milliseconds the TA waits: 1 to 600000
+ * @result:    what the client says of it
+ *
+ * The session takes no other command meanwhile, and a request to cancel this one
+ * reaches the TA when the answer does.
+ *
+ * Returns TEE_ERROR_ITEM_NOT_FOUND if that parameter is no object that can be
+ * called, whatever number it has, TEE_ERROR_NOT_SUPPORTED if other clients would
+ * wait: from a TA with one instance for all of them, or that serves a grantee;
+ * TEE_ERROR_SHORT_BUFFER if the answer is larger
+ * than @room, TEE_ERROR_TIMEOUT (0xffff3001), TEE_ERROR_COMMUNICATION or
+ * TEE_ERROR_BUSY if nobody answers or too many are waited for.
+ */
+static inline TEE_Result client_binding_call(uint32_t param, uint32_t operation,
+					     const void *octets, size_t size,
+					     void *room, size_t *answered,
+					     uint32_t millis, uint32_t *result)
+{
+	const TEE_UUID uuid = { 0x68f823af, 0xc488, 0x497f,
+				{ 0xaf, 0xf5, 0x26, 0xb7, 0x0f, 0xf8, 0xad, 0x45 } };
+	TEE_TASessionHandle session = TEE_HANDLE_NULL;
+	TEE_Param params[TEE_NUM_PARAMS] = { };
+	TEE_Result res = TEE_SUCCESS;
+
+	res = TEE_OpenTASession(&uuid, TEE_TIMEOUT_INFINITE, 0, params,
+				&session, NULL);
+	if (res)
+		return res;
+
+	params[0].value.a = param;
+	params[0].value.b = operation;
+	params[1].memref.buffer = (void *)octets;
+	params[1].memref.size = size;
+	params[2].memref.buffer = room;
+	params[2].memref.size = answered ? *answered : 0;
+	params[3].value.a = millis;
+	res = TEE_InvokeTACommand(session, TEE_TIMEOUT_INFINITE, 0,
+				  TEE_PARAM_TYPES(TEE_PARAM_TYPE_VALUE_INPUT,
+						  TEE_PARAM_TYPE_MEMREF_INPUT,
+						  TEE_PARAM_TYPE_MEMREF_OUTPUT,
+						  TEE_PARAM_TYPE_VALUE_INOUT),
+				  params, NULL);
+	TEE_CloseTASession(session);
+	if (answered && (!res || res == TEE_ERROR_SHORT_BUFFER))
+		*answered = params[2].memref.size;
+	if (!res)
+		*result = params[3].value.a;
 
 	return res;
 }

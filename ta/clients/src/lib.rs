@@ -36,12 +36,16 @@ extern crate alloc;
 #[cfg(feature = "optee-utee")]
 mod lend;
 #[cfg(feature = "optee-utee")]
+mod object;
+#[cfg(feature = "optee-utee")]
 mod tee;
 
 use client_binding_abi::Login;
 use const_sha1::{ConstSlice, sha1_from_const_slice};
 #[cfg(feature = "optee-utee")]
 pub use lend::{Grant, Invoker, Offer, delegable, disown, invoker, revoke};
+#[cfg(feature = "optee-utee")]
+pub use object::{Answer, call};
 #[cfg(feature = "optee-utee")]
 pub use tee::{client, require};
 pub use uuid::{Uuid, uuid};

@@ -145,6 +145,9 @@ fn invoke(number: u32, params: &mut ParametersAny) -> Result<()> {
             let octet = unsafe { at.read_volatile() };
             kit::answer_value(&mut params.1, octet.into(), 0)
         }
+        Command::CallBack => call_back(params),
+        Command::CallAny => call_any(params),
+        Command::CallNothing => call_nothing(),
         Command::Wait => kit::wait(params.0.as_value_input()?.get_a()),
         Command::Panic => panic!("the client asked for it"),
     }
@@ -377,6 +380,42 @@ fn fill(params: &mut ParametersAny) -> Result<()> {
     unsafe { at.write_bytes(FILLED, size as usize) };
     let at = at as u64;
     kit::answer_value(&mut params.1, at as u32, (at >> 32) as u32)
+}
+
+fn call_back(params: &mut ParametersAny) -> Result<()> {
+    let value = params.1.as_value_inout()?;
+    let (operation, millis) = (value.get_a(), value.get_b());
+    let mut octets = [0; 64];
+    let octets = kit::read(&params.2, &mut octets)?.ok_or(ErrorKind::BadParameters)?;
+    let mut room = [0; 64];
+    let size = params.3.as_memref_output()?.buffer_len();
+    let room = room.get_mut(..size).ok_or(ErrorKind::BadParameters)?;
+    let answer = client_binding_clients::call(0, operation, octets, room, millis)?;
+    let value = params.1.as_value_inout()?;
+    value.set_a(answer.result);
+    kit::answer_octets(&mut params.3, &room[..answer.size])
+}
+
+fn call_any(params: &mut ParametersAny) -> Result<()> {
+    let which = params.2.as_value_input()?;
+    let codes = [which.get_a(), which.get_b()].map(|param| {
+        match client_binding_clients::call(param, 0, &[], &mut [], 1000) {
+            Ok(_) => 0,
+            Err(error) => error.raw_code(),
+        }
+    });
+    kit::answer_value(&mut params.3, codes[0], codes[1])
+}
+
+fn call_nothing() -> Result<()> {
+    for param in 0..4 {
+        let called = client_binding_clients::call(param, 0, &[], &mut [], 1000);
+        let nothing = matches!(&called, Err(error) if error.kind() == ErrorKind::ItemNotFound);
+        if param == 3 || !nothing {
+            return called.map(drop);
+        }
+    }
+    Ok(())
 }
 
 fn drop_held() {

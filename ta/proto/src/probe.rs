@@ -168,6 +168,13 @@ commands! {
     Fill = 20 [ValueIn, ValueOut, None, None],
     /// Answers with the octet at that address. Where nothing is, the TA dies.
     Peek = 21 [ValueIn, ValueOut, None, None],
+    /// Calls the first parameter, an object of the client's, with the operation `a`, the octets, and `b` milliseconds for an answer. Answers with
+    /// what it answers: the result in `a`, and the octets.
+    CallBack = 22 [ValueIn, ValueInOut, MemIn, MemOut],
+    /// Calls the parameter `a`, whatever that is, and then the parameter `b`, with a second for an answer each. Answers with the codes.
+    CallAny = 23 [ValueIn, ValueIn, ValueIn, ValueOut],
+    /// Calls each parameter, of which there is none, and the code is the answer.
+    CallNothing = 24 [None, None, None, None],
     /// Waits for `a` milliseconds unless cancelled.
     Wait = 0x7000 [ValueIn, None, None, None],
     /// Panics.

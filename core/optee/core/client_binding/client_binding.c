@@ -14,7 +14,7 @@
 #include <user_ta_header.h>
 
 /* What this version of the series was written for */
-static_assert(CLIENT_BINDING_GLUE_VERSION == 2);
+static_assert(CLIENT_BINDING_GLUE_VERSION == 3);
 static_assert(sizeof(struct client_binding_session) ==
 	      CLIENT_BINDING_RECORD_SIZE);
 static_assert(sizeof(struct client_binding_instance) ==

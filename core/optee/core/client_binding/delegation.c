@@ -201,11 +201,20 @@ static TEE_Result wait_for_target(struct client_binding_event *event,
 
 	s->delegation.loans->awaited = true;
 	res = tee_ta_enter_session_nolock(s, true);
-	if (res == TEE_ERROR_ITEM_NOT_FOUND)
+	/* Nobody frees it before tee_ta_mutex is let go */
+	if (res == TEE_ERROR_ITEM_NOT_FOUND && s->unlink) {
 		/* It's closed, and with it the grant, as can be told now */
 		may_use(event, d, NULL, CLIENT_BINDING_CHECK, cmd);
-	else
-		s->delegation.loans->awaited = false;
+		return res;
+	}
+
+	s->delegation.loans->awaited = false;
+	if (res == TEE_ERROR_ITEM_NOT_FOUND) {
+		/* Its TA asks its client. The grant may be over by now */
+		if (!may_use(event, d, s, CLIENT_BINDING_CHECK, cmd))
+			return TEE_ERROR_ACCESS_DENIED;
+		return TEE_ERROR_BUSY;
+	}
 
 	return res;
 }

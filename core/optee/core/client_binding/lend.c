@@ -9,6 +9,7 @@
 #include <config.h>
 #include <kernel/client_binding.h>
 #include <kernel/client_binding_delegation.h>
+#include <kernel/client_binding_object.h>
 #include <kernel/mutex.h>
 #include <kernel/pseudo_ta.h>
 #include <kernel/tee_ta_manager.h>
@@ -86,9 +87,10 @@ static void end_of_panicked(void)
 	}
 }
 
+/* @object: the session that is lent if the request has no number, or 0 */
 static TEE_Result
 lend_nolock(const uint8_t (*request)[CLIENT_BINDING_REQUEST_SIZE],
-	    uint64_t *number)
+	    uint32_t object, uint64_t *number)
 {
 	struct tee_ta_session *p = to_ta_session(ts_get_current_session());
 	struct tee_ta_session *s = serving();
@@ -96,11 +98,15 @@ lend_nolock(const uint8_t (*request)[CLIENT_BINDING_REQUEST_SIZE],
 	uint64_t parent = 0;
 	uint32_t id = client_binding_requested(request, &parent);
 
+	/* It's either of them */
+	if (object && (id || parent))
+		return TEE_ERROR_BAD_PARAMETERS;
+
 	end_of_panicked();
 	if (parent)
 		s = client_binding_target(parent);
 	else if (!s)
-		s = find(id);
+		s = find(id ? id : object);
 
 	if (can_be_lent(s)) {
 		lent.target = client_binding_token(s);
@@ -115,7 +121,7 @@ lend_nolock(const uint8_t (*request)[CLIENT_BINDING_REQUEST_SIZE],
 				   &lent, client_binding_clock(), number);
 }
 
-static TEE_Result lend(TEE_Param params[TEE_NUM_PARAMS])
+static TEE_Result lend(TEE_Param params[TEE_NUM_PARAMS], uint32_t object)
 {
 	uint8_t request[CLIENT_BINDING_REQUEST_SIZE] = { };
 	TEE_Result res = TEE_SUCCESS;
@@ -128,7 +134,7 @@ static TEE_Result lend(TEE_Param params[TEE_NUM_PARAMS])
 		return res;
 
 	mutex_lock(&tee_ta_mutex);
-	res = lend_nolock(&request, &number);
+	res = lend_nolock(&request, object, &number);
 	mutex_unlock(&tee_ta_mutex);
 
 	reg_pair_from_64(number, &params[1].value.b, &params[1].value.a);
@@ -263,14 +269,22 @@ static TEE_Result invoke_command(void *ctx __unused, uint32_t command,
 				 TEE_Param params[TEE_NUM_PARAMS])
 {
 	/* No parameter is touched but those that the command takes */
-	TEE_Result res = client_binding_lend_check(command, types, serving());
+	struct tee_ta_session *p = to_ta_session(ts_get_current_session());
+	TEE_Result res = TEE_SUCCESS;
+	uint16_t kinds = 0;
 
+	if (p->param)
+		kinds = client_binding_kinds(&p->param->objects);
+	res = client_binding_lend_check(command, types, serving(), kinds);
 	if (res)
 		return res;
 
+	if (command == CLIENT_BINDING_LEND_OBJECT)
+		return lend(params, params[2].value.a);
+
 	switch (command) {
 	case CLIENT_BINDING_LEND:
-		return lend(params);
+		return lend(params, 0);
 	case CLIENT_BINDING_REVOKE:
 		return revoke(params);
 	case CLIENT_BINDING_LIST:

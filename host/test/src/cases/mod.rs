@@ -4,6 +4,7 @@
 //! processes, 10 what an operator sees, limits, 11 delegation, 12 objects.
 
 mod apps;
+mod callbacks;
 mod code;
 mod declared;
 mod delegation;
@@ -36,11 +37,15 @@ pub(crate) use travel::{close_on, invoke_on};
 /// The rules of delegation come after those of binding: G1 is `G + 1`.
 pub(crate) const G: u32 = 100;
 
+/// And those of objects.
+pub(crate) const O: u32 = 200;
+
 /// As documents cite a rule.
 pub(crate) fn rule_name(rule: u32) -> String {
-    match rule.checked_sub(G) {
-        Some(rule) => format!("G{rule}"),
-        None => format!("B{rule}"),
+    match rule {
+        O.. => format!("O{}", rule - O),
+        G.. => format!("G{}", rule - G),
+        _ => format!("B{rule}"),
     }
 }
 
@@ -236,6 +241,7 @@ pub(crate) fn choose(filters: &[String]) -> Vec<&'static Case> {
         limited::CASES,
         lending_c::CASES,
         objects::CASES,
+        callbacks::CASES,
         demonstration::CASES,
         faults::LAST,
     ];

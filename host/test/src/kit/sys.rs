@@ -140,6 +140,22 @@ pub fn operate(tee: BorrowedFd<'_>, id: u64, op: u32, params: &[RawParam]) -> ni
     nix::errno::Errno::result(answer).map(drop)
 }
 
+/// `TEE_IOC_SUPPL_RECV` (6) or `TEE_IOC_SUPPL_SEND` (7) with parameters that need not make sense. The addresses in them have to be of places
+/// where nobody can write.
+pub fn suppl(tee: BorrowedFd<'_>, nr: u8, params: &[RawParam]) -> nix::Result<()> {
+    let mut argument = vec![(params.len() as u64) << 32];
+    argument.extend(params.as_flattened());
+    let buffer = [
+        argument.as_mut_ptr() as u64,
+        size_of_val(argument.as_slice()) as u64,
+    ];
+    let request = nix::request_code_read!(0xa4, nr, size_of_val(&buffer));
+    // SAFETY: a `struct tee_ioctl_buf_data` with its true size, and in it two numbers of 32 bits and parameters, that are ours and that Linux
+    // may write to; besides it writes where nobody can.
+    let answer = unsafe { libc::ioctl(tee.as_raw_fd(), request as libc::Ioctl, &buffer) };
+    nix::errno::Errno::result(answer).map(drop)
+}
+
 /// `struct mount_attr`.
 #[repr(C)]
 struct MountAttributes {

@@ -7,13 +7,14 @@
  */
 
 #include <linux/array_size.h>
+#include <linux/bitops.h>
 #include <linux/bug.h>
+#include <linux/build_bug.h>
 #include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/limits.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
-#include <linux/mutex.h>
 #include <linux/refcount.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -25,6 +26,8 @@
 #include "optee_private.h"
 
 #define MAX_TA_PARAMS	4
+
+static_assert(OPTEE_CALLBACK_MAX == OPTEE_CALLBACK_OCTETS);
 
 /**
  * struct optee_object - what an id stands for
@@ -52,7 +55,9 @@ struct optee_object {
  * @num_params:	number of parameters
  * @params:	those of the caller
  * @ta_params:	what the TA gets instead
- * @memory:	objects that @ta_params refer to
+ * @used:	objects that @ta_params refer to
+ * @may_give:	flag if the TA may be given objects
+ * @inv:	which of @ta_params those are
  * @offs:	where each UBUF's octets are in @buffer
  * @buffer:	octets of UBUFs, NULL if there are none
  * @is_cached:	flag if @buffer belongs to the open file
@@ -66,7 +71,9 @@ struct operation {
 	size_t num_params;
 	struct tee_param *params;
 	struct tee_param ta_params[MAX_TA_PARAMS];
-	struct optee_object *memory[MAX_TA_PARAMS];
+	struct optee_object *used[MAX_TA_PARAMS];
+	bool may_give;
+	struct optee_invocation inv;
 	size_t offs[MAX_TA_PARAMS];
 	struct tee_shm *buffer;
 	bool is_cached;
@@ -230,7 +237,8 @@ static int get_buffer(struct operation *op, size_t size)
 	struct optee_objects *objects = objects_of(op->ctx);
 	struct tee_shm *shm = NULL;
 
-	op->is_cached = mutex_trylock(&objects->buffer_mutex);
+	/* No mutex: it's kept while a TA may ask its client, who may be frozen */
+	op->is_cached = !test_and_set_bit_lock(0, &objects->buffer_in_use);
 	if (op->is_cached) {
 		shm = objects->buffer;
 		if (shm && shm->size < size) {
@@ -246,7 +254,7 @@ static int get_buffer(struct operation *op, size_t size)
 	}
 	if (IS_ERR(shm)) {
 		if (op->is_cached)
-			mutex_unlock(&objects->buffer_mutex);
+			clear_bit_unlock(0, &objects->buffer_in_use);
 		/* It says EINVAL when secure world has no memory for it */
 		return -ENOMEM;
 	}
@@ -262,7 +270,7 @@ static void put_buffer(struct operation *op)
 		return;
 
 	if (op->is_cached)
-		mutex_unlock(&objects_of(op->ctx)->buffer_mutex);
+		clear_bit_unlock(0, &objects_of(op->ctx)->buffer_in_use);
 	else
 		tee_shm_free(op->buffer);
 	op->buffer = NULL;
@@ -305,12 +313,53 @@ static int copy_in(struct operation *op, size_t size)
 	return 0;
 }
 
+/* The TA gets a number, and secure world knows that it's an object */
+static int give(struct operation *op, size_t n, u16 kind, u32 id)
+{
+	struct optee *optee = tee_get_drvdata(op->ctx->teedev);
+
+	if (!op->may_give)
+		return -EINVAL;
+	if (!optee->client_objects)
+		return -EOPNOTSUPP;
+
+	op->ta_params[n].attr = TEE_IOCTL_PARAM_ATTR_TYPE_VALUE_INPUT;
+	op->ta_params[n].u.value.a = id;
+	op->inv.kinds |= kind << (4 * n);
+	op->inv.ids[n] = id;
+
+	return 0;
+}
+
+static int use_object(struct operation *op, size_t n)
+{
+	const struct tee_param_objref *ref = &op->params[n].u.objref;
+	struct optee_object *obj;
+
+	if (ref->flags == OPTEE_OBJREF_CALLBACK)
+		return ref->id > U32_MAX ? -EINVAL :
+		       give(op, n, OPTEE_MSG_OBJECT_CALLBACK, ref->id);
+
+	obj = get_object(objects_of(op->ctx), ref, 0);
+	if (!obj)
+		return -EINVAL;
+	op->used[n] = obj;
+	if (obj->kind == OPTEE_OBJREF_SESSION)
+		return optee_has_session(op->ctx, obj->session) ?
+		       give(op, n, OPTEE_MSG_OBJECT_SESSION, obj->session) :
+		       -EINVAL;
+	op->ta_params[n] = obj->memory;
+
+	return 0;
+}
+
 /* Makes the TA's parameters of the caller's, to be followed by clean_up() */
 static int prepare(struct operation *op)
 {
 	size_t octets = 0;
 	size_t size = 0;
 	size_t n;
+	int rc;
 
 	if (op->num_params > MAX_TA_PARAMS)
 		return -EINVAL;
@@ -350,12 +399,9 @@ static int prepare(struct operation *op)
 			ta->u.memref.size = p->u.ubuf.size;
 			break;
 		case TEE_IOCTL_PARAM_ATTR_TYPE_OBJREF_INPUT:
-			op->memory[n] = get_object(objects_of(op->ctx),
-						   &p->u.objref,
-						   OPTEE_OBJREF_MEMORY);
-			if (!op->memory[n])
-				return -EINVAL;
-			*ta = op->memory[n]->memory;
+			rc = use_object(op, n);
+			if (rc)
+				return rc;
 			break;
 		default:
 			return -EINVAL;
@@ -408,8 +454,8 @@ static void clean_up(struct operation *op)
 
 	put_buffer(op);
 	for (n = 0; n < MAX_TA_PARAMS; n++)
-		if (op->memory[n])
-			put_object(op->memory[n]);
+		if (op->used[n])
+			put_object(op->used[n]);
 }
 
 /*
@@ -426,8 +472,12 @@ static int invoke(struct operation *op, u32 session)
 	};
 	int rc;
 
+	op->may_give = true;
 	rc = prepare(op);
-	if (!rc)
+	if (!rc && op->inv.kinds)
+		rc = optee_invoke_with_objects(op->ctx, &arg, op->ta_params,
+					       &op->inv);
+	else if (!rc)
 		rc = optee_invoke_func(op->ctx, &arg, op->ta_params);
 	if (!rc)
 		rc = copy_out(op, arg.ret, arg.ret_origin);
@@ -453,10 +503,11 @@ static int refused(struct operation *op, int rc)
 
 static int root_version(struct operation *op)
 {
+	struct optee *optee = tee_get_drvdata(op->ctx->teedev);
 	struct tee_param *p = op->params;
 
 	p->u.value.a = OPTEE_OBJECT_VERSION;
-	p->u.value.b = 0;
+	p->u.value.b = optee->client_objects ? OPTEE_OBJECT_GIVEN : 0;
 	p->u.value.c = OPTEE_OBJECT_UBUF_MAX;
 
 	return 0;
@@ -608,6 +659,18 @@ static int root_cancel(struct operation *op)
 	return refused(op, rc);
 }
 
+static int root_stop(struct operation *op)
+{
+	struct tee_param_value *stops = &op->params->u.value;
+
+	if (stops->a > 1 || stops->b || stops->c)
+		return -EINVAL;
+
+	stops->a = optee_callback_stop(op->ctx, stops->a);
+
+	return 0;
+}
+
 /* The operations of the root object: their parameters, and whether more follow */
 static const struct root_op {
 	int (*run)(struct operation *op);
@@ -668,6 +731,14 @@ static const struct root_op {
 		.types = {
 			TEE_IOCTL_PARAM_ATTR_TYPE_OBJREF_INPUT,
 			TEE_IOCTL_PARAM_ATTR_TYPE_VALUE_INPUT,
+		},
+	},
+	{
+		.run = root_stop,
+		.op = OPTEE_ROOT_STOP,
+		.num_types = 1,
+		.types = {
+			TEE_IOCTL_PARAM_ATTR_TYPE_VALUE_INOUT,
 		},
 	},
 };
@@ -779,7 +850,6 @@ int optee_object_invoke_func(struct tee_context *ctx,
 void optee_objects_init(struct optee_objects *objects)
 {
 	xa_init_flags(&objects->table, XA_FLAGS_ALLOC1);
-	mutex_init(&objects->buffer_mutex);
 }
 
 /**
@@ -799,5 +869,4 @@ void optee_objects_close(struct optee_objects *objects)
 	xa_destroy(&objects->table);
 	if (objects->buffer)
 		tee_shm_free(objects->buffer);
-	mutex_destroy(&objects->buffer_mutex);
 }
