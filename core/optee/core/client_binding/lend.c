@@ -87,13 +87,16 @@ static void end_of_panicked(void)
 	}
 }
 
-/* @object: the session that is lent if the request has no number, or 0 */
+/*
+ * @s: the session that is served, or NULL
+ * @object: the session that is lent if the request has no number, or 0
+ */
 static TEE_Result
-lend_nolock(const uint8_t (*request)[CLIENT_BINDING_REQUEST_SIZE],
-	    uint32_t object, uint64_t *number)
+lend_nolock(struct tee_ta_session *s, uint32_t object,
+	    const uint8_t (*request)[CLIENT_BINDING_REQUEST_SIZE],
+	    uint64_t *number)
 {
 	struct tee_ta_session *p = to_ta_session(ts_get_current_session());
-	struct tee_ta_session *s = serving();
 	struct client_binding_lent lent = { };
 	uint64_t parent = 0;
 	uint32_t id = client_binding_requested(request, &parent);
@@ -121,7 +124,8 @@ lend_nolock(const uint8_t (*request)[CLIENT_BINDING_REQUEST_SIZE],
 				   &lent, client_binding_clock(), number);
 }
 
-static TEE_Result lend(TEE_Param params[TEE_NUM_PARAMS], uint32_t object)
+static TEE_Result lend(struct tee_ta_session *s, uint32_t object,
+		       TEE_Param params[TEE_NUM_PARAMS])
 {
 	uint8_t request[CLIENT_BINDING_REQUEST_SIZE] = { };
 	TEE_Result res = TEE_SUCCESS;
@@ -134,7 +138,7 @@ static TEE_Result lend(TEE_Param params[TEE_NUM_PARAMS], uint32_t object)
 		return res;
 
 	mutex_lock(&tee_ta_mutex);
-	res = lend_nolock(&request, object, &number);
+	res = lend_nolock(s, object, &request, &number);
 	mutex_unlock(&tee_ta_mutex);
 
 	reg_pair_from_64(number, &params[1].value.b, &params[1].value.a);
@@ -142,11 +146,12 @@ static TEE_Result lend(TEE_Param params[TEE_NUM_PARAMS], uint32_t object)
 	return res;
 }
 
-static TEE_Result revoke(TEE_Param params[TEE_NUM_PARAMS])
+static TEE_Result revoke(struct tee_ta_session *s,
+			 TEE_Param params[TEE_NUM_PARAMS])
 {
 	uint64_t number = reg_pair_to_64(params[0].value.b, params[0].value.a);
+	uint64_t token = client_binding_token(s);
 	uint32_t cancels = params[1].value.a;
-	struct tee_ta_session *s = NULL;
 	TEE_Result res = TEE_SUCCESS;
 	bool running = false;
 
@@ -156,7 +161,7 @@ static TEE_Result revoke(TEE_Param params[TEE_NUM_PARAMS])
 	mutex_lock(&tee_ta_mutex);
 	s = client_binding_target(number);
 	res = client_binding_revoke(&client_binding_grants, number, client(),
-				    client_binding_token(serving()), &running);
+				    token, &running);
 	if (running && cancels)
 		s->delegation.loans->grantee->cancel = true;
 	mutex_unlock(&tee_ta_mutex);
@@ -211,11 +216,11 @@ allow_nolock(struct tee_ta_session *s,
 	return client_binding_allow(&loans->allowed, octets, size);
 }
 
-static TEE_Result allow(TEE_Param params[TEE_NUM_PARAMS])
+static TEE_Result allow(struct tee_ta_session *s,
+			TEE_Param params[TEE_NUM_PARAMS])
 {
 	uint8_t octets[CLIENT_BINDING_ALLOW_SIZE] = { };
 	size_t size = params[0].memref.size;
-	struct tee_ta_session *s = serving();
 	TEE_Result res = TEE_SUCCESS;
 
 	if (size > sizeof(octets))
@@ -231,9 +236,9 @@ static TEE_Result allow(TEE_Param params[TEE_NUM_PARAMS])
 	return res;
 }
 
-static TEE_Result disown(void)
+static TEE_Result disown(struct tee_ta_session *s)
 {
-	struct tee_ta_ctx *ctx = to_ta_ctx(serving()->ts_sess.ctx);
+	struct tee_ta_ctx *ctx = to_ta_ctx(s->ts_sess.ctx);
 	TEE_Result res = TEE_SUCCESS;
 
 	mutex_lock(&tee_ta_mutex);
@@ -264,35 +269,47 @@ static TEE_Result open_session(uint32_t types,
 	return TEE_SUCCESS;
 }
 
+/* Which parameters of a command are objects, if it takes any */
+static uint16_t objects_of(uint32_t command)
+{
+	struct tee_ta_session *p = NULL;
+
+	if (command != CLIENT_BINDING_LEND_OBJECT)
+		return 0;
+
+	p = to_ta_session(ts_get_current_session());
+	if (!p->param)
+		return 0;
+
+	return client_binding_kinds(&p->param->objects);
+}
+
 static TEE_Result invoke_command(void *ctx __unused, uint32_t command,
 				 uint32_t types,
 				 TEE_Param params[TEE_NUM_PARAMS])
 {
-	/* No parameter is touched but those that the command takes */
-	struct tee_ta_session *p = to_ta_session(ts_get_current_session());
+	struct tee_ta_session *s = serving();
 	TEE_Result res = TEE_SUCCESS;
-	uint16_t kinds = 0;
 
-	if (p->param)
-		kinds = client_binding_kinds(&p->param->objects);
-	res = client_binding_lend_check(command, types, serving(), kinds);
+	/* No parameter is touched but those that the command takes */
+	res = client_binding_lend_check(command, types, s, objects_of(command));
 	if (res)
 		return res;
 
 	if (command == CLIENT_BINDING_LEND_OBJECT)
-		return lend(params, params[2].value.a);
+		return lend(s, params[2].value.a, params);
 
 	switch (command) {
 	case CLIENT_BINDING_LEND:
-		return lend(params, 0);
+		return lend(s, 0, params);
 	case CLIENT_BINDING_REVOKE:
-		return revoke(params);
+		return revoke(s, params);
 	case CLIENT_BINDING_LIST:
 		return list(params);
 	case CLIENT_BINDING_ALLOW:
-		return allow(params);
+		return allow(s, params);
 	case CLIENT_BINDING_DISOWN:
-		return disown();
+		return disown(s);
 	case CLIENT_BINDING_LIMITS:
 		return limits(params);
 	default:
