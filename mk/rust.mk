@@ -52,7 +52,7 @@ $(VAULT_CLIENTS): $(VAULT_CLIENTS).new
 
 # TAs, in two flavours: "bound" as written, "stock" without the flag that a stock core refuses.
 export TA_DEV_KIT_DIR := $(TA_DEV_KIT)
-RUST_TAS := whoami vault relay
+RUST_TAS := whoami vault relay signer
 $(B)/ta/.built: $(call cargo-sources,core/abi ta) $(VAULT_CLIENTS) $(B)/optee/bound/.built $(H)/xtask
 	@$(STEP) tas $(H)/xtask tas --arch $(CB_ARCH) $(B)/ta $(RUST_TAS) vault-c
 	@touch $@

@@ -7,7 +7,7 @@ use crate::tool::{emptied, run};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use client_binding_proto::probe::{DECLARED, FLAVOURS, Flavour, LARGE};
-use client_binding_proto::{TaUuid, bench, relay, vault, whoami};
+use client_binding_proto::{TaUuid, bench, relay, signer, vault, whoami};
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,7 @@ pub(crate) enum Ta {
     Whoami,
     Vault,
     Relay,
+    Signer,
     Bench,
     /// In all of its flavours.
     Probe,
@@ -36,6 +37,7 @@ pub(crate) fn uuid(name: &str) -> Result<TaUuid> {
         "whoami" => whoami::UUID,
         "vault" => vault::UUID,
         "relay" => relay::UUID,
+        "signer" => signer::UUID,
         "bench" => bench::UUID,
         other => {
             let large = bench::LARGE.iter().find(|large| large.name == other);
@@ -60,6 +62,7 @@ pub(crate) fn build(arch: Arch, out: &Path, tas: &[Ta], clients: Option<&Path>) 
             Ta::Whoami => kit.both(out, "whoami", "whoami")?,
             Ta::Vault => kit.both(out, "vault", "vault")?,
             Ta::Relay => kit.both(out, "relay", "relay")?,
+            Ta::Signer => kit.both(out, "signer", "signer")?,
             Ta::Bench => {
                 kit.both(out, "bench", "bench")?;
                 for large in &bench::LARGE {

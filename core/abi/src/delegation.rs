@@ -145,8 +145,8 @@ pub struct Request {
     pub depth: u32,
     /// How many commands follow.
     pub count: u32,
-    /// 0.
-    pub reserved: u32,
+    /// 0 or [`UNTIL_CLOSED`](Self::UNTIL_CLOSED).
+    pub flags: u32,
     /// The commands. Those after `count` mean nothing.
     pub commands: [u32; MAX_COMMANDS],
 }
@@ -154,6 +154,9 @@ pub struct Request {
 impl Request {
     /// Size of the record.
     pub const SIZE: usize = 96;
+
+    /// A flag: it ends when the grantee closes a session that is for it.
+    pub const UNTIL_CLOSED: u32 = 1;
 
     /// These commands, at most [`MAX_COMMANDS`], to that client: any number of times, for ever. Of which session or grant they
     /// are is not said yet.
@@ -182,7 +185,7 @@ impl Request {
             self.grantee.0[1],
             pair(self.session, self.login),
             pair(self.uses, self.depth),
-            pair(self.count, self.reserved),
+            pair(self.count, self.flags),
             pair(c0, c1),
             pair(c2, c3),
             pair(c4, c5),
@@ -205,7 +208,7 @@ impl Request {
             uses: b.0,
             depth: b.1,
             count: c.0,
-            reserved: c.1,
+            flags: c.1,
             commands: [c0, c1, c2, c3, c4, c5, c6, c7],
         }
     }
@@ -356,7 +359,7 @@ mod tests {
             uses: u32_at(&octets, 48),
             depth: u32_at(&octets, 52),
             count: u32_at(&octets, 56),
-            reserved: u32_at(&octets, 60),
+            flags: u32_at(&octets, 60),
             commands: core::array::from_fn(|i| u32_at(&octets, 64 + 4 * i)),
         };
         assert_eq!(request, expected);

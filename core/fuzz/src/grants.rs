@@ -4,10 +4,10 @@
 
 use crate::glue::grants::{
     client_binding_allow, client_binding_end_grants, client_binding_grant_badge,
-    client_binding_grant_left, client_binding_grant_target, client_binding_lend,
-    client_binding_lend_check, client_binding_put_grant, client_binding_requested,
-    client_binding_revoke, client_binding_use_grant, Lent, Table, Use, CLIENT_BINDING_CHECK,
-    CLIENT_BINDING_LET_IN, CLIENT_BINDING_NO_CLOCK, CLIENT_BINDING_TAKE_UP,
+    client_binding_grant_closed, client_binding_grant_left, client_binding_grant_target,
+    client_binding_lend, client_binding_lend_check, client_binding_put_grant,
+    client_binding_requested, client_binding_revoke, client_binding_use_grant, Lent, Table, Use,
+    CLIENT_BINDING_CHECK, CLIENT_BINDING_LET_IN, CLIENT_BINDING_NO_CLOCK, CLIENT_BINDING_TAKE_UP,
 };
 use crate::glue::pta::Records;
 use crate::glue::{client_binding_result, Event, TeeUuid, CLIENT_BINDING_GO};
@@ -51,7 +51,8 @@ struct Made {
     until: u64,
     depth: u32,
     badge: u64,
-    /// Taken back, or its session closed, or that of its parents.
+    until_closed: bool,
+    /// Taken back, or its session closed, or one that was for it, or that of its parents.
     over: bool,
     running: bool,
 }
@@ -66,7 +67,7 @@ struct World {
 
 /// Any octets and numbers for `client_binding.lend`, and uses between them.
 pub fn lend(octets: &[u8]) {
-    play(octets, |world, u| match u.int_in_range(0..=9)? {
+    play(octets, |world, u| match u.int_in_range(0..=10)? {
         0 => check(u),
         1 => world.allow(u),
         2..=4 => {
@@ -77,13 +78,14 @@ pub fn lend(octets: &[u8]) {
         6 => world.list(u),
         7 => world.use_once(u),
         8 => world.left(u),
+        9 => world.closed(u),
         _ => world.later(u),
     });
 }
 
 /// Uses, of grants that are made as they should be.
 pub fn grant(octets: &[u8]) {
-    play(octets, |world, u| match u.int_in_range(0..=9)? {
+    play(octets, |world, u| match u.int_in_range(0..=10)? {
         0..=1 => {
             let request = world.request(u)?.to_octets();
             world.lend(u, request)
@@ -91,6 +93,7 @@ pub fn grant(octets: &[u8]) {
         2..=5 => world.use_once(u),
         6..=7 => world.left(u),
         8 => world.revoke(u),
+        9 => world.closed(u),
         _ => world.later(u),
     });
 }
@@ -286,11 +289,12 @@ impl World {
             until,
             depth: request.depth,
             badge: request.badge,
+            until_closed: request.flags == Request::UNTIL_CLOSED,
             over: false,
             running: false,
         };
         let makes_sense = owned.record.is_attested()
-            && request.reserved == 0
+            && request.flags <= Request::UNTIL_CLOSED
             && (request.parent == 0 || request.session == 0)
             && !commands.is_empty()
             && made.uses > 0
@@ -371,7 +375,7 @@ impl World {
             uses: *u.choose(&[UNLIMITED, 1, 2, 3])?,
             depth: u.int_in_range(0..=MAX_DEPTH)?,
             count: u.int_in_range(1..=2)?,
-            reserved: 0,
+            flags: u32::from(u.ratio(1, 4)?) * Request::UNTIL_CLOSED,
             commands: [u.int_in_range(0..=3)?, 1, 2, 3, 4, 5, 6, 7],
         })
     }
@@ -522,6 +526,18 @@ impl World {
                 self.sessions[session].open_again();
             }
         }
+        Ok(())
+    }
+
+    /// Somebody closes a session that was for a grant.
+    fn closed(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        let (number, who) = (self.any_number(u)?, anybody(u)?);
+        self.call(|table| client_binding_grant_closed(table, number, &who));
+        let nth = self.find(number);
+        self.over(|n, made| {
+            let its = who.vouched_for() == Some(made.grantee);
+            Some(n) == nth && made.until_closed && its
+        });
         Ok(())
     }
 

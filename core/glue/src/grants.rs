@@ -197,6 +197,15 @@ pub extern "C" fn client_binding_grant_left(table: &mut Table, number: u64) {
     table.grants().left(number);
 }
 
+/// `who` has closed a session that was for that grant.
+///
+/// # Safety
+/// With `tee_ta_mutex` held. The record was zeroed when it was made, and only this library wrote to it since.
+#[no_mangle]
+pub extern "C" fn client_binding_grant_closed(table: &mut Table, number: u64, who: &Session) {
+    table.grants().closed(number, who);
+}
+
 /// The session is closed, or its TA has panicked: none of its grants lends anything any more. True if a command of one is in the TA.
 ///
 /// # Safety

@@ -88,6 +88,8 @@ pub struct Terms {
     pub grantee: Identity,
     /// The grant that is passed on; 0 if it is the session that is lent.
     pub parent: u64,
+    /// 0 or [`Request::UNTIL_CLOSED`].
+    pub flags: u32,
 }
 
 impl Terms {
@@ -98,7 +100,8 @@ impl Terms {
         let login = Login(request.login);
         // A UUID with a method that has none, or a session that would not be looked at, is a mistake.
         let contradicts = request.parent != 0 && request.session != 0;
-        if request.reserved != 0 || contradicts {
+        let means_something = request.flags & !Request::UNTIL_CLOSED == 0;
+        if !means_something || contradicts {
             return Err(NotLent::Terms);
         }
         Ok(Self {
@@ -112,6 +115,7 @@ impl Terms {
                 uuid: request.grantee,
             },
             parent: request.parent,
+            flags: request.flags,
         })
     }
 }
@@ -183,7 +187,9 @@ pub struct Grant {
     grantee_login: Login,
     owner_login: Login,
     uses: u32,
-    depth: u32,
+    /// At most [`MAX_DEPTH`].
+    depth: u16,
+    flags: u16,
     commands: Commands,
     state: u32,
     session: u32,
@@ -204,6 +210,7 @@ impl Grant {
         owner_login: Login::PUBLIC,
         uses: 0,
         depth: 0,
+        flags: 0,
         commands: Commands {
             known: [0; MAX_COMMANDS],
             count: 0,
@@ -266,7 +273,7 @@ impl Grant {
 
     /// How often it may be passed on.
     pub const fn depth(&self) -> u32 {
-        self.depth
+        self.depth as u32
     }
 
     /// How often it was used.
@@ -282,6 +289,10 @@ impl Grant {
     /// Whether a command of it is in the TA.
     pub const fn is_running(&self) -> bool {
         matches!(self.state, RUNNING | DYING)
+    }
+
+    fn is_until_closed(&self) -> bool {
+        u32::from(self.flags) & Request::UNTIL_CLOSED != 0
     }
 
     fn is_spent(&self, now: Option<u64>) -> bool {
@@ -393,7 +404,8 @@ impl Grants<'_> {
             grantee_login: to,
             owner_login: owner.login,
             uses: terms.uses,
-            depth: terms.depth,
+            depth: terms.depth as u16,
+            flags: terms.flags as u16,
             commands: terms.commands,
             state: ALIVE,
             session: target.id,
@@ -590,7 +602,7 @@ impl Grants<'_> {
         // It may have ended before, by who passed it on: its command is one of those all the same.
         let running = self.running(grant.target);
         let its_own = running.is_some_and(|running| self.comes_from(running, number));
-        self.end_if(|grant| grant.number == number);
+        self.end_one(number);
         Ok(its_own)
     }
 
@@ -625,7 +637,7 @@ impl Grants<'_> {
             grantee_login: grant.grantee_login,
             uses: grant.uses,
             used: grant.used,
-            depth: grant.depth,
+            depth: grant.depth(),
             session: grant.session,
             state: running | over,
             count: grant.commands.count,
@@ -637,6 +649,18 @@ impl Grants<'_> {
     pub fn end(&mut self, token: u64) -> bool {
         self.end_if(|grant| grant.target == token);
         self.is_dying(token)
+    }
+
+    /// `who` has closed a session that was for the grant with that number. If it was lent until then, it is over (G8).
+    pub fn closed(&mut self, number: u64, who: &Session) {
+        let its = |grant: &&Grant| who.vouched_for() == Some(grant.grantee());
+        if (self.find(number).filter(its)).is_some_and(Grant::is_until_closed) {
+            self.end_one(number);
+        }
+    }
+
+    fn end_one(&mut self, number: u64) {
+        self.end_if(|grant| grant.number == number);
     }
 
     fn is_dying(&self, token: u64) -> bool {
@@ -815,6 +839,7 @@ mod tests {
             depth: 0,
             grantee: OTHER,
             parent: 0,
+            flags: 0,
         }
     }
 
@@ -961,17 +986,54 @@ mod tests {
             ..terms()
         };
         assert_eq!(passed_on, Ok(expected));
+        let handle = read(|r| r.flags = Request::UNTIL_CLOSED);
+        let expected = Terms {
+            flags: Request::UNTIL_CLOSED,
+            ..terms()
+        };
+        assert_eq!(handle, Ok(expected));
         let all = read(|r| (r.count, r.commands) = (8, core::array::from_fn(|n| n as u32)));
         assert_eq!(all.map(|terms| terms.commands.count), Ok(8));
-        let mistakes: [fn(&mut Request); 4] = [
+        let mistakes: [fn(&mut Request); 5] = [
             |r| r.count = 9,
             |r| r.count = u32::MAX,
-            |r| r.reserved = 1,
+            |r| r.flags = 2,
+            |r| r.flags = 1 << 31 | 1,
             |r| r.parent = 5,
         ];
         for mistake in mistakes {
             assert_eq!(read(mistake), Err(NotLent::Terms));
         }
+    }
+
+    #[test]
+    fn what_is_lent_until_it_is_closed_is_over_then() {
+        let mut f = Fixture::new();
+        let handle = Terms {
+            flags: Request::UNTIL_CLOSED,
+            depth: 1,
+            ..terms()
+        };
+        let (plain, number) = (f.lend(&terms()), f.lend(&handle));
+        let passed_on = f.pass_on(number, by(OTHER), THIRD, &terms()).unwrap();
+        // By who is not the grantee, or not known to be; of what is lent for longer; of what is not there.
+        for (closed, who) in [
+            (number, by(OWNER)),
+            (number, by(THIRD)),
+            (number, Session::new(OTHER, false).unwrap()),
+            (plain, by(OTHER)),
+            (0, by(OTHER)),
+            (passed_on, by(THIRD)),
+        ] {
+            f.parts().0.closed(closed, &who);
+            for (lent, who) in [(plain, OTHER), (number, OTHER), (passed_on, THIRD)] {
+                assert_eq!(f.check(lent, who, READ), Ok(()), "{closed:#x}");
+            }
+        }
+        f.parts().0.closed(number, &by(OTHER));
+        assert_eq!(f.check(number, OTHER, READ), Err(Refusal::NoGrant));
+        assert_eq!(f.check(passed_on, THIRD, READ), Err(Refusal::NoGrant));
+        assert_eq!(f.check(plain, OTHER, READ), Ok(()));
     }
 
     #[test]

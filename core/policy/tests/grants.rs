@@ -7,7 +7,7 @@
 //! everything that could be tried there, and its answer is compared with what the rules say of the history, which the
 //! model keeps beside the table.
 
-use client_binding_policy::abi::delegation::{FOREVER, UNLIMITED};
+use client_binding_policy::abi::delegation::{FOREVER, Request, UNLIMITED};
 use client_binding_policy::abi::{ClientUuid, Identity, Login};
 use client_binding_policy::{
     Commands, Grant, Grants, Lending, Limits, NotLent, Refusal, Session, Target, Terms,
@@ -28,7 +28,7 @@ const LIMITS: Limits = Limits {
 
 /// What is lent, by which grants differ.
 fn offers() -> [Terms; 3] {
-    let terms = |commands, uses, lifetime, depth| Terms {
+    let terms = |commands, uses, lifetime, depth, until_closed| Terms {
         commands: Commands::new(commands).unwrap(),
         uses,
         lifetime,
@@ -36,11 +36,12 @@ fn offers() -> [Terms; 3] {
         depth,
         grantee: PEOPLE[1],
         parent: 0,
+        flags: u32::from(until_closed) * Request::UNTIL_CLOSED,
     };
     [
-        terms(&COMMANDS[..1], 1, FOREVER, 0),
-        terms(&COMMANDS[..1], 2, FOREVER, 1),
-        terms(&COMMANDS, UNLIMITED, 1, 1),
+        terms(&COMMANDS[..1], 1, FOREVER, 0, false),
+        terms(&COMMANDS[..1], 2, FOREVER, 1, true),
+        terms(&COMMANDS, UNLIMITED, 1, 1, false),
     ]
 }
 
@@ -78,7 +79,8 @@ struct Made {
     left: Option<u32>,
     until: Option<u64>,
     depth: u32,
-    /// Taken back, by whomever, or its session is no more.
+    until_closed: bool,
+    /// Taken back, by whomever, or its session is no more, or the one that was for it.
     over: bool,
     running: bool,
 }
@@ -94,6 +96,8 @@ enum Action {
     Enter(usize, usize),
     Left(usize),
     Revoke(usize),
+    /// One of the people closes a session that was for it.
+    Close(usize, usize),
     /// The session ends, and its token is that of a new one.
     End(usize),
     /// The TA allows another number of commands.
@@ -273,6 +277,7 @@ impl Model for System {
             actions.extend((0..2).map(|command| Action::Enter(grant, command)));
             actions.push(Action::Left(grant));
             actions.push(Action::Revoke(grant));
+            actions.extend((0..PEOPLE.len()).map(|who| Action::Close(grant, who)));
         }
         // One of the two is enough.
         actions.extend([Action::End(0), Action::Allow(0), Action::Tick]);
@@ -313,6 +318,7 @@ impl Model for System {
                     left: (terms.uses != UNLIMITED).then_some(terms.uses),
                     until: (terms.lifetime != FOREVER).then(|| last.now + terms.lifetime),
                     depth: terms.depth,
+                    until_closed: terms.flags == Request::UNTIL_CLOSED,
                     over: false,
                     running: false,
                 });
@@ -362,6 +368,14 @@ impl Model for System {
                 let owner = by(PEOPLE[session]);
                 let _ = state.act(session, |grants, _| grants.revoke(number, &owner, 0));
                 state.over(|n, _| n == grant);
+            }
+            Action::Close(grant, who) => {
+                let made = last.history[grant];
+                let who = PEOPLE[who];
+                state.act(made.session, |grants, _| {
+                    grants.closed(made.number, &by(who))
+                });
+                state.over(|n, _| n == grant && made.until_closed && made.grantee == who);
             }
             Action::End(session) => {
                 // A command that runs ends with its session, but for the moment; the token is free when it has come back.

@@ -109,6 +109,7 @@ fn lent() -> State {
             depth: 1 - nth as u32,
             grantee,
             parent: nth.checked_sub(1).map_or(0, |parent| state.numbers[parent]),
+            flags: 0,
         };
         let made = with(&mut state, |grants, target| {
             grants.make(target, &by(maker), &terms, None, limits)

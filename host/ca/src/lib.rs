@@ -189,6 +189,14 @@ impl Failure {
         )
     }
 
+    /// A connection without objects, or whose TAs can be given none.
+    pub fn at_objects(error: Error) -> Self {
+        match error {
+            Error::NoObjects => Self::new(error, 6),
+            error => Self::at_command(error),
+        }
+    }
+
     /// A descriptor that could not be limited.
     pub fn at_limit(error: Error) -> Self {
         match error {
@@ -308,6 +316,11 @@ impl Failure {
             let status = if refusal == Refusal::NotFound { 4 } else { 5 };
             return Self::new(refusal, status);
         }
+        Self::at_command(error)
+    }
+
+    /// The same of a TA whose own codes mean nothing in particular.
+    pub fn at_command(error: Error) -> Self {
         match error {
             Error::AccessDenied { .. } => Self::new(error, 3),
             Error::TargetDead { .. } | Error::Communication { .. } | Error::Kernel { .. } => {

@@ -99,6 +99,11 @@ impl<'s> Offer<'s> {
         self.with(|request| request.depth = depth)
     }
 
+    /// Until the grantee closes a session that is for it, and not for longer.
+    pub fn until_closed(self) -> Self {
+        self.with(|request| request.flags = Request::UNTIL_CLOSED)
+    }
+
     /// Lends it.
     ///
     /// - [`Error::NoDelegation`]: this OP-TEE lends nothing.

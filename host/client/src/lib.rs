@@ -198,8 +198,13 @@ pub enum Param<'a> {
     /// Octets there and back, and how many the TA wrote.
     MemInOut(&'a mut [u8], usize),
     /// An object of this program's, by a number that the program chooses: the TA can call it as long as the command runs. What it is told
-    /// comes to whom [`object::Root::serve`] was given. Of an [`object::Object`] alone.
+    /// comes to whom [`object::Root::serve`] was given. Of an [`object::Object`] alone, like those that follow.
     Callback(u32),
+    /// Memory by its [name](object::Memory::name): the TA gets it as a buffer.
+    Memory(object::Name<'a>),
+    /// A place for an object that the TA hands out, empty if it hands out none. What is in it before the command is released. An object that
+    /// was handed out lends commands of the one that it came from: it is over when it is dropped, or that one is.
+    ObjectOut(Option<object::Object>),
 }
 
 impl Param<'_> {
@@ -209,6 +214,22 @@ impl Param<'_> {
             Self::ValueIn(a, b) | Self::ValueOut(a, b) | Self::ValueInOut(a, b) => (a, b),
             _ => (0, 0),
         }
+    }
+
+    /// Takes the object that the TA has handed out.
+    pub fn take_object(&mut self) -> Option<object::Object> {
+        match self {
+            Self::ObjectOut(place) => place.take(),
+            _ => None,
+        }
+    }
+
+    /// Whether only objects have such parameters.
+    fn is_of_objects(&self) -> bool {
+        matches!(
+            self,
+            Self::Callback(_) | Self::Memory(_) | Self::ObjectOut(_)
+        )
     }
 
     /// The octets of a buffer, or the room that it has.

@@ -21,7 +21,7 @@
 
 use crate::lend::{Grantee, Lender, Of, Offer};
 use crate::session::{Context, Target, not_opened};
-use crate::{Cancellation, Client, Error, Login, Param, lend};
+use crate::{Cancellation, Client, Error, Login, Origin, Param, device, lend};
 use client_binding_abi::delegation::{Command, Request};
 use client_binding_abi::pta::pair;
 use client_binding_proto::{GRANT, LEND, Param as Kind};
@@ -30,6 +30,8 @@ use client_binding_raw::code::TEE_ERROR_GENERIC;
 use client_binding_raw::object::{self as raw, ROOT, VERSION, numbers, place, root, value};
 use client_binding_raw::sys::Operand;
 use nix::errno::Errno;
+use std::fmt;
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,7 +40,11 @@ use std::time::Duration;
 use uuid::Uuid;
 
 /// What makes objects.
-pub struct Root(Context);
+pub struct Root {
+    context: Context,
+    /// Whether TAs can be given objects.
+    gives: bool,
+}
 
 impl Root {
     /// Connects to the first TEE that serves clients. [`Error::NoObjects`] if its driver has none.
@@ -49,91 +55,214 @@ impl Root {
     /// Of a connection that is there.
     pub fn of(client: &Client) -> Result<Self, Error> {
         let mut version = vec![value(Kind::ValueOut, 0, 0)];
-        if !client.0.has_objects() {
+        let context = client.0.clone();
+        if !context.has_objects() {
             return Err(Error::NoObjects);
         }
-        let answer = client.0.operate(ROOT, root::VERSION, 0, &mut version);
+        let answer = context.operate(ROOT, root::VERSION, 0, &mut version);
         succeed(answer, [0; 4])?;
-        match numbers(&version[0]) {
-            (VERSION, _) => Ok(Self(client.0.clone())),
+        let (version, flags) = numbers(&version[0]);
+        let gives = flags & raw::GIVEN != 0;
+        match version {
+            VERSION => Ok(Self { context, gives }),
             _ => Err(Error::NoObjects),
         }
     }
 
     /// Opens a session with a TA.
     pub fn open(&self, ta: Uuid, login: Login) -> Result<Object, Error> {
-        self.open_with(ta, login, None, &mut Param::None)
+        open(&self.context, ta, login, None, &mut Param::None)
     }
 
     /// Opens a session for what was lent under that number, as [`Client::take_up`] does. The commands are those of the TA that it is of.
     pub fn take_up(&self, number: u64, login: Login) -> Result<Object, Error> {
         let ta = Uuid::from_bytes(GRANT.octets);
-        let opened = self.open_with(ta, login, Some(number), &mut lend::value(number));
+        let mut what = lend::value(number);
+        let opened = open(&self.context, ta, login, Some(number), &mut what);
         opened.map_err(lend::without_delegation)
+    }
+
+    /// Shares that many octets of memory with the TEE, under a name: [`Param::Memory`]. Where a buffer is copied for each command, this is not.
+    pub fn memory(&self, size: usize, access: Access) -> Result<Memory, Error> {
+        let shared = self.context.allocate(size)?;
+        let kind = match access {
+            Access::Read => Kind::MemIn,
+            Access::Write => Kind::MemInOut,
+        };
+        let mut operands = vec![raw::memref(kind, size, shared.id()), place()];
+        let answer = (self.context).operate(ROOT, root::MEMORY, 0, &mut operands);
+        succeed(answer, [0; 4])?;
+        let (id, kind) = numbers(&operands[1]);
+        Ok(Memory {
+            named: Named {
+                object: raw::Object { id, kind },
+                context: self.context.clone(),
+            },
+            shared,
+            size,
+        })
     }
 
     /// Answers what TAs ask the objects that commands were given, [`Param::Callback`], until what this gives is dropped: in a thread of its own, one
     /// call after the other. [`Error::NoObjects`] if this driver or this OP-TEE gives TAs none.
     ///
     /// Calls come to whoever has the open file and is the client of the session in which the command was given; the thread is who the calling
-    /// thread is. The TA waits meanwhile, and with it whoever else wants something of the session: while the handler runs, this client gets
-    /// `EBUSY` there. An answer that is larger than [`Call::room`] tells the TA how much that was; one of more than 4,096 octets, and a panic of the
+    /// thread is. The TA waits meanwhile; whoever else wants something of the session, this client with `EBUSY`, is told to come again. An answer that is larger than [`Call::room`] tells the TA how much that was; one of more than 4,096 octets, and a panic of the
     /// handler, are the result `TEE_ERROR_GENERIC`.
     pub fn serve<H>(&self, handler: H) -> Result<Server, Error>
     where
         H: FnMut(Call<'_>) -> Reply + Send + 'static,
     {
-        let mut version = vec![value(Kind::ValueOut, 0, 0)];
-        let answer = self.0.operate(ROOT, root::VERSION, 0, &mut version);
-        succeed(answer, [0; 4])?;
-        if numbers(&version[0]).1 & raw::GIVEN == 0 {
+        if !self.gives {
             return Err(Error::NoObjects);
         }
         let over = Arc::new(AtomicBool::new(false));
-        let (context, ended) = (self.0.clone(), over.clone());
+        let (context, ended) = (self.context.clone(), over.clone());
         let thread = thread::Builder::new()
             .name("tee-callbacks".into())
             .spawn(move || serve(&context, &ended, handler))
             .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
         Ok(Server {
-            context: self.0.clone(),
+            context: self.context.clone(),
             over,
             thread: Some(thread),
         })
     }
+}
 
-    /// With one parameter for the TA.
-    fn open_with(
-        &self,
-        ta: Uuid,
-        login: Login,
-        taken_up: Option<u64>,
-        param: &mut Param<'_>,
-    ) -> Result<Object, Error> {
-        let uuid = ta.into_bytes();
-        let group = login.group().unwrap_or(0);
-        let client = value(Kind::ValueIn, login.method().into(), group.into());
-        let mut operands = vec![Operand::In(&uuid), client, place(), operand(param)];
-        match self.0.operate(ROOT, root::OPEN, 0, &mut operands) {
-            Answer::Kernel(errno) => Err(not_opened(&self.0, login, Errno::from_raw(errno))),
-            answer => succeed(answer, [0; 4]),
-        }?;
-        let (id, kind) = numbers(&operands[2]);
-        Ok(Object {
+/// Opens a session with one parameter for the TA.
+fn open(
+    context: &Context,
+    ta: Uuid,
+    login: Login,
+    taken_up: Option<u64>,
+    param: &mut Param<'_>,
+) -> Result<Object, Error> {
+    let uuid = ta.into_bytes();
+    let group = login.group().unwrap_or(0);
+    let client = value(Kind::ValueIn, login.method().into(), group.into());
+    let mut operands = vec![Operand::In(&uuid), client, place(), operand(param)];
+    match context.operate(ROOT, root::OPEN, 0, &mut operands) {
+        Answer::Kernel(errno) => Err(not_opened(context, login, Errno::from_raw(errno))),
+        answer => succeed(answer, [0; 4]),
+    }?;
+    let (id, kind) = numbers(&operands[2]);
+    Ok(Object {
+        named: Named {
             object: raw::Object { id, kind },
-            context: self.0.clone(),
-            login,
-            taken_up,
-        })
+            context: context.clone(),
+        },
+        login,
+        taken_up,
+    })
+}
+
+/// An id in an open file, released when dropped.
+struct Named {
+    object: raw::Object,
+    context: Context,
+}
+
+impl Named {
+    fn operate(&self, op: u32, operands: &mut Vec<Operand<'_>>) -> Answer {
+        self.context.operate(self.object.id, op, 0, operands)
     }
+}
+
+impl PartialEq for Named {
+    fn eq(&self, other: &Self) -> bool {
+        self.object == other.object && Arc::ptr_eq(&self.context, &other.context)
+    }
+}
+
+impl Eq for Named {}
+
+impl fmt::Debug for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.object.fmt(f)
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        let mut what = vec![self.object.operand()];
+        // Whoever isn't its client, or while it waits for this program, leaves it to the end of the connection.
+        let _ = self.context.operate(ROOT, root::RELEASE, 0, &mut what);
+    }
+}
+
+/// What a TA gets memory for. OP-TEE maps it to be written to either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To read it: an input.
+    Read,
+    /// To read it, and to write to it.
+    Write,
+}
+
+/// Memory that TAs get by its name, which ends when it is dropped.
+///
+/// A TA that has it sees what is written at any time, and may write to it.
+pub struct Memory {
+    named: Named,
+    shared: Box<dyn device::Memory>,
+    size: usize,
+}
+
+impl Memory {
+    /// As a parameter: [`Param::Memory`]. To objects of another connection it means nothing, or something else.
+    pub fn name(&self) -> Name<'_> {
+        Name {
+            object: self.named.object,
+            memory: PhantomData,
+        }
+    }
+
+    /// How many octets there are.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Writes octets to it. Beyond its end: [`Error::BadParameters`].
+    pub fn write(&self, offset: usize, octets: &[u8]) -> Result<(), Error> {
+        self.check(offset, octets.len())?;
+        self.shared.write(offset, octets);
+        Ok(())
+    }
+
+    /// Reads octets from it. Beyond its end: [`Error::BadParameters`].
+    pub fn read(&self, offset: usize, octets: &mut [u8]) -> Result<(), Error> {
+        self.check(offset, octets.len())?;
+        self.shared.read(offset, octets);
+        Ok(())
+    }
+
+    fn check(&self, offset: usize, size: usize) -> Result<(), Error> {
+        let origin = Origin::Api;
+        let end = offset.checked_add(size).filter(|end| *end <= self.size);
+        end.map(drop).ok_or(Error::BadParameters { origin })
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.named.fmt(f)
+    }
+}
+
+/// The name of memory, by which a TA gets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name<'a> {
+    object: raw::Object,
+    memory: PhantomData<&'a ()>,
 }
 
 /// A session with a TA, closed when dropped.
 ///
 /// It may be used from several threads at once; the TEE serves them one after another.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Object {
-    object: raw::Object,
-    context: Context,
+    named: Named,
     login: Login,
     /// The grant that it is for.
     pub(crate) taken_up: Option<u64>,
@@ -146,27 +275,41 @@ impl Object {
     }
 
     /// Lends these commands, as [`Session::grant`](crate::Session::grant) does: of an object that this connection holds, whatever numbers there
-    /// are.
+    /// are. What a TA has handed out is not to be lent: [`Error::AccessDenied`].
     pub fn grant(&self, to: impl Into<Grantee>, commands: &[u32]) -> Offer<'_> {
         Offer::new(Of::Object(self), to.into(), commands)
     }
 
+    fn handed_out(&self, answer: &Answer, id: u64, kind: u64) -> Option<Self> {
+        let is_there = matches!(answer, Answer::Tee { ret: 0, .. }) && id != ROOT;
+        is_there.then(|| Self {
+            named: Named {
+                object: raw::Object { id, kind },
+                context: self.named.context.clone(),
+            },
+            login: self.login,
+            taken_up: None,
+        })
+    }
+
     /// Tells the number of the grant, and who takes it back.
     pub(crate) fn lend(&self, request: &Request) -> Result<(Arc<Lender>, u64), Error> {
-        let lender = Arc::new(Lender::open(self.context.clone(), self.login)?);
+        let context = &self.named.context;
+        let lender = Arc::new(Lender::open(context.clone(), self.login)?);
         if request.parent != 0 {
             let number = lender.lend(request)?;
             return Ok((lender, number));
         }
-        let lending = Root(self.context.clone()).open(Uuid::from_bytes(LEND.octets), self.login)?;
+        let ta = Uuid::from_bytes(LEND.octets);
+        let lending = open(context, ta, self.login, None, &mut Param::None)?;
         let octets = request.to_octets();
         let mut operands = vec![
             Operand::In(&octets),
             value(Kind::ValueOut, 0, 0),
-            self.object.operand(),
+            self.named.object.operand(),
         ];
         let command = Command::LendObject as u32;
-        let answer = (self.context).operate(lending.object.id, command, 0, &mut operands);
+        let answer = lending.named.operate(command, &mut operands);
         succeed(answer, [0; 4]).map_err(Error::in_lending)?;
         let (low, high) = numbers(&operands[1]);
         Ok((lender, pair(low as u32, high as u32)))
@@ -179,12 +322,10 @@ impl Object {
         params: &mut [Param<'_>; 4],
         cancellation: &Cancellation,
     ) -> Result<(), Error> {
-        let target = Target::Object(self.object);
-        let running = cancellation.0.begin(&self.context, target)?;
+        let target = Target::Object(self.named.object);
+        let running = cancellation.0.begin(&self.named.context, target)?;
         let mut operands = params.iter_mut().map(operand).collect();
-        let answer = self
-            .context
-            .operate(self.object.id, command, 0, &mut operands);
+        let answer = self.named.operate(command, &mut operands);
         drop(running);
         // They borrow what the parameters have.
         let came_back = operands.iter().map(came_back).collect::<Vec<_>>();
@@ -198,18 +339,11 @@ impl Object {
                     // More than there is room for: the size that was needed.
                     *written = if *size <= room.len() { *size } else { 0 };
                 }
+                Param::ObjectOut(place) => *place = self.handed_out(&answer, a, b),
                 _ => {}
             }
         }
         succeed(answer, sizes)
-    }
-}
-
-impl Drop for Object {
-    fn drop(&mut self) {
-        let mut what = vec![self.object.operand()];
-        // Whoever isn't its client, or while it waits for this program, leaves it to the end of the connection.
-        let _ = self.context.operate(ROOT, root::RELEASE, 0, &mut what);
     }
 }
 
@@ -339,6 +473,8 @@ fn operand<'a>(param: &'a mut Param<'_>) -> Operand<'a> {
         Param::MemOut(room, _) => Operand::Out(room, 0),
         Param::MemInOut(octets, _) => Operand::InOut(octets, 0),
         Param::Callback(number) => raw::callback((*number).into()).operand(),
+        Param::Memory(name) => name.object.operand(),
+        Param::ObjectOut(_) => place(),
     }
 }
 

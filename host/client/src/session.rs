@@ -60,10 +60,7 @@ impl Session {
         params: &mut [Param<'_>; 4],
         cancellation: &Cancellation,
     ) -> Result<(), Error> {
-        if params
-            .iter()
-            .any(|param| matches!(param, Param::Callback(_)))
-        {
+        if params.iter().any(Param::is_of_objects) {
             let origin = Origin::Api;
             return Err(Error::BadParameters { origin });
         }

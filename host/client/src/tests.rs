@@ -764,3 +764,25 @@ fn what_was_lent_is_taken_up_as_an_object() {
     let none = root.take_up(grant.number(), Login::User).err();
     assert_eq!(none, Some(Error::NoDelegation));
 }
+
+/// Commands are given from any thread, and waited for in another.
+#[test]
+fn parameters_and_objects_go_from_thread_to_thread() {
+    fn goes<T: Send + Sync>() {}
+    goes::<Param<'_>>();
+    goes::<Root>();
+    goes::<crate::object::Object>();
+}
+
+#[test]
+fn a_session_has_no_objects_for_parameters() {
+    let paper = Arc::new(Paper::default());
+    let client = Client(paper.clone());
+    let session = client.open(TA, Login::User).unwrap();
+    for param in [Param::Callback(7), Param::ObjectOut(None)] {
+        let mut params = [param, Param::None, Param::None, Param::None];
+        let refused = session.invoke(ADD, &mut params);
+        let origin = Origin::Api;
+        assert_eq!(refused, Err(Error::BadParameters { origin }));
+    }
+}

@@ -29,6 +29,8 @@ pub const TEE_ERROR_SECURITY: u32 = 0xffff_000f;
 pub const TEE_ERROR_SHORT_BUFFER: u32 = 0xffff_0010;
 /// `TEE_ERROR_TIMEOUT`, OP-TEE's own.
 pub const TEE_ERROR_TIMEOUT: u32 = 0xffff_3001;
+/// `TEE_ERROR_MAC_INVALID`: something else was signed.
+pub const TEE_ERROR_MAC_INVALID: u32 = 0xffff_3071;
 /// The TA panicked.
 pub const TEE_ERROR_TARGET_DEAD: u32 = 0xffff_3024;
 

@@ -73,6 +73,16 @@ pub const fn callback(id: u64) -> Object {
     Object { id, kind: CALLBACK }
 }
 
+/// All of a piece of shared memory, as a buffer of that kind.
+pub fn memref(kind: Kind, size: usize, memory: u64) -> Operand<'static> {
+    Operand::Plain(Param {
+        attr: kind as u64,
+        a: 0,
+        b: size as u64,
+        c: memory,
+    })
+}
+
 /// A place for an object from the TEE.
 pub fn place() -> Operand<'static> {
     Operand::Plain(Param {

@@ -109,8 +109,8 @@ fn judge(case: &'static Case, bench: &Bench) -> Ended {
     if let Err(error) = supplicant::revive() {
         return Ended::fail(format!("{}; {error:#}", ended.detail));
     }
-    // What a row leaves for ever it may leave.
-    if case.as_row().is_some_and(Row::keeps_instance) {
+    // What is left for ever may be.
+    if case.keeps || case.as_row().is_some_and(Row::keeps_instance) {
         return ended;
     }
     if let Err(error) = no_leak(&before) {

@@ -22,6 +22,8 @@
 #define CLIENT_BINDING_UNLIMITED	UINT32_MAX
 /* No end, as a lifetime */
 #define CLIENT_BINDING_FOREVER		UINT64_MAX
+/* A flag: it ends when the grantee closes a session that is for it */
+#define CLIENT_BINDING_UNTIL_CLOSED	1u
 
 /*
  * struct client_binding_invoker - who invokes the command that is being served
@@ -37,7 +39,8 @@ struct client_binding_invoker {
 };
 
 /*
- * struct client_binding_offer - what a TA lends of the session it's serving
+ * struct client_binding_offer - what a TA lends of the session it's serving:
+ * zeroed, but for what is said
  * @grantee:  to whom: a login method other than TEE_LOGIN_PUBLIC, and a UUID
  * @commands: numbers of the commands, which the TA must have allowed
  * @count:    how many: 1 to CLIENT_BINDING_MAX_COMMANDS
@@ -45,6 +48,8 @@ struct client_binding_invoker {
  * @lifetime: how long: milliseconds, or CLIENT_BINDING_FOREVER
  * @badge:    a number that the TA is told at each use
  * @depth:    how often it may be passed on one after the other: 0 to 3
+ * @flags:    0, or CLIENT_BINDING_UNTIL_CLOSED, as what a command puts out as
+ *            an object is to be lent
  */
 struct client_binding_offer {
 	TEE_Identity grantee;
@@ -54,6 +59,7 @@ struct client_binding_offer {
 	uint64_t lifetime;
 	uint64_t badge;
 	uint32_t depth;
+	uint32_t flags;
 };
 
 /* Little-endian, as all numbers of client_binding.lend are */
@@ -226,7 +232,7 @@ client_binding_mint(const struct client_binding_offer *offer, uint64_t *number)
 	to = __client_binding_put(to, offer->uses, 4);
 	to = __client_binding_put(to, offer->depth, 4);
 	to = __client_binding_put(to, offer->count, 4);
-	to = __client_binding_put(to, 0, 4);
+	to = __client_binding_put(to, offer->flags, 4);
 	for (n = 0; n < offer->count; n++)
 		to = __client_binding_put(to, offer->commands[n], 4);
 

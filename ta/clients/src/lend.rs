@@ -97,6 +97,13 @@ impl Offer {
         self
     }
 
+    /// Until the grantee closes a session that is for it. What a command puts out as an object is to be lent so: a client that asks for
+    /// an object gets such a session.
+    pub fn until_closed(mut self) -> Self {
+        self.0.flags = Request::UNTIL_CLOSED;
+        self
+    }
+
     /// Lends it, and tells the grant's number.
     pub fn mint(self) -> Result<u64> {
         let octets = self.0.to_octets();

@@ -7,7 +7,7 @@
 #![expect(missing_docs, reason = "what the attributes make is public and bare")]
 #![expect(unsafe_code, reason = "the TEE's functions are C")]
 
-use client_binding_proto::probe::{Command, FILLED, HELD_MAX, Opening, REFUSED};
+use client_binding_proto::probe::{Command, FILLED, HELD_MAX, Opening, REFUSED, put_out as also};
 use client_binding_proto::{GRANT, STATS};
 use client_binding_ta_kit as kit;
 use core::ptr;
@@ -148,6 +148,7 @@ fn invoke(number: u32, params: &mut ParametersAny) -> Result<()> {
         Command::CallBack => call_back(params),
         Command::CallAny => call_any(params),
         Command::CallNothing => call_nothing(),
+        Command::PutOut => put_out(params),
         Command::Wait => kit::wait(params.0.as_value_input()?.get_a()),
         Command::Panic => panic!("the client asked for it"),
     }
@@ -485,6 +486,28 @@ fn mint(params: &mut ParametersAny) -> Result<()> {
     let offer = offer.uses(what.get_b()).depth(whom.get_b());
     let number = offer.mint()?;
     kit::answer_value(&mut params.2, number as u32, (number >> 32) as u32)
+}
+
+fn put_out(params: &mut ParametersAny) -> Result<()> {
+    let what = params.0.as_value_input()?;
+    let (command, which) = (what.get_a(), what.get_b());
+    let to = client_binding_clients::invoker()?.client;
+    for (nth, param) in [&mut params.1, &mut params.2].into_iter().enumerate() {
+        let number = match which >> nth & 1 {
+            0 => 0,
+            _ => client_binding_clients::Offer::new(to, &[command])?
+                .until_closed()
+                .mint()?,
+        };
+        let wrong = which & [also::WRONG_FIRST, also::WRONG_SECOND][nth] != 0;
+        let number = number + (u64::from(wrong) << 40);
+        kit::answer_value(param, number as u32, (number >> 32) as u32)?;
+    }
+    kit::answer_octets(&mut params.3, b"x")?;
+    match which & also::FAIL {
+        0 => Ok(()),
+        _ => Err(Error::from_raw_error(REFUSED)),
+    }
 }
 
 fn supplicant(times: u32) -> Result<()> {

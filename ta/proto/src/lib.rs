@@ -8,6 +8,7 @@ pub mod bench;
 pub mod calls;
 pub mod probe;
 pub mod relay;
+pub mod signer;
 pub mod vault;
 pub mod vault_c;
 pub mod whoami;
@@ -163,10 +164,10 @@ mod tests {
 
     #[test]
     fn every_ta_has_its_own_uuid() {
-        let mut all = [whoami::UUID; 14];
-        all[1..4].copy_from_slice(&[vault::UUID, vault_c::UUID, relay::UUID]);
-        all[4..6].copy_from_slice(&[vault_c::DECLARED, probe::DECLARED.uuid]);
-        all[6..].copy_from_slice(&probe::FLAVOURS.map(|flavour| flavour.uuid));
+        let mut all = [whoami::UUID; 15];
+        all[1..5].copy_from_slice(&[vault::UUID, vault_c::UUID, relay::UUID, signer::UUID]);
+        all[5..7].copy_from_slice(&[vault_c::DECLARED, probe::DECLARED.uuid]);
+        all[7..].copy_from_slice(&probe::FLAVOURS.map(|flavour| flavour.uuid));
         for (i, a) in all.iter().enumerate() {
             assert!(all[..i].iter().all(|b| a.octets != b.octets));
         }
@@ -191,6 +192,7 @@ mod tests {
         numbers_round_trip!(whoami);
         numbers_round_trip!(vault);
         numbers_round_trip!(relay);
+        numbers_round_trip!(signer);
         numbers_round_trip!(probe);
     }
 

@@ -175,10 +175,23 @@ commands! {
     CallAny = 23 [ValueIn, ValueIn, ValueIn, ValueOut],
     /// Calls each parameter, of which there is none, and the code is the answer.
     CallNothing = 24 [None, None, None, None],
+    /// Lends who invokes the command `a`, until a session for it is closed, and answers with the numbers of the grants, the lower half in
+    /// `a`, and an octet. Of the two lowest bits of `b` each is one of them, otherwise the number is 0; the others are those of [`put_out`].
+    PutOut = 25 [ValueIn, ValueOut, ValueOut, MemOut],
     /// Waits for `a` milliseconds unless cancelled.
     Wait = 0x7000 [ValueIn, None, None, None],
     /// Panics.
     Panic = 0x7001 [None, None, None, None],
+}
+
+/// What [`Command::PutOut`] does beside.
+pub mod put_out {
+    /// The first number is that of no grant.
+    pub const WRONG_FIRST: u32 = 4;
+    /// The second one is.
+    pub const WRONG_SECOND: u32 = 8;
+    /// The command fails with [`REFUSED`](super::REFUSED), after all.
+    pub const FAIL: u32 = 16;
 }
 
 /// A UUID in two values.

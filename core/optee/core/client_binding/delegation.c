@@ -283,9 +283,14 @@ static TEE_Result delegated_enter_invoke_cmd(struct ts_session *ts_sess,
 	return res;
 }
 
-static void delegated_enter_close_session(struct ts_session *s __unused)
+static void delegated_enter_close_session(struct ts_session *ts_sess)
 {
-	/* It has nothing but a number */
+	struct tee_ta_session *d = to_delegated_session(ts_sess);
+
+	mutex_lock(&tee_ta_mutex);
+	client_binding_grant_closed(&client_binding_grants,
+				    client_binding_number(d), &d->client);
+	mutex_unlock(&tee_ta_mutex);
 }
 
 static void delegated_destroy(struct ts_ctx *ctx)

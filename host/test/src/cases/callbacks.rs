@@ -127,7 +127,7 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 /// A connection where TAs can be given objects.
-fn giving(b: &Bench) -> Result<Option<Tee>> {
+pub(super) fn giving(b: &Bench) -> Result<Option<Tee>> {
     let Some(tee) = connect(b)? else {
         return Ok(None);
     };
@@ -189,13 +189,13 @@ fn call_any(
     Ok(values[3])
 }
 
-fn is(what: &str, answer: Answer, code: u32) -> Result<()> {
+pub(super) fn is(what: &str, answer: Answer, code: u32) -> Result<()> {
     let is_so = answer.code() == Some(code);
     ensure!(is_so, "{what}: {answer} instead of {code:#x}");
     Ok(())
 }
 
-fn private(tee: &Tee) -> Result<Object> {
+pub(super) fn private(tee: &Tee) -> Result<Object> {
     open(tee, flavour(Kind::Private, false))
 }
 
@@ -845,6 +845,8 @@ fn waited_for(b: &Bench) -> Result<Option<String>> {
         thread::sleep(Duration::from_millis(500));
         let start = Instant::now();
         let later = scope.spawn(|| ask(tee, object));
+        // A session that is being released takes no command: EINVAL.
+        thread::sleep(Duration::from_millis(300));
         let release = scope.spawn(|| tee.release(object));
         let end = |thread: thread::ScopedJoinHandle<'_, _>| {
             thread.join().map_err(|_| anyhow!("a thread died"))

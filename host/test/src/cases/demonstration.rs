@@ -611,8 +611,8 @@ fn vault_program(action: &str, name: &str, secret: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// How it ended.
-#[derive(Serialize, Deserialize)]
-enum Ran {
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Ran {
     Done(Vec<u8>),
     Denied(String),
     Failed(String),
@@ -620,27 +620,37 @@ enum Ran {
 
 const VAULT: &str = "/usr/bin/vault";
 
-/// Executes it as whoever calls.
-fn ran(arguments: &[&str], input: &[u8]) -> Result<Ran> {
-    let mut program = Command::new(VAULT)
+/// Executes the vault's program as whoever calls.
+pub(super) fn ran(arguments: &[&str], input: &[u8]) -> Result<Ran> {
+    let (status, output, error) = output(VAULT, arguments, input)?;
+    Ok(match status {
+        Some(0) => Ran::Done(output),
+        Some(3) => Ran::Denied(error),
+        _ => Ran::Failed(error),
+    })
+}
+
+/// Executes a program: its exit status, and what it says.
+pub(super) fn output(
+    program: &str,
+    arguments: &[&str],
+    input: &[u8],
+) -> Result<(Option<i32>, Vec<u8>, String)> {
+    let mut running = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .context("cannot execute vault")?;
-    let mut stdin = program.stdin.take().context("no stdin")?;
+        .with_context(|| format!("cannot execute {program}"))?;
+    let mut stdin = running.stdin.take().context("no stdin")?;
     // It may have ended by then.
     let _ = stdin.write_all(input);
     drop(stdin);
-    let output = program.wait_with_output()?;
+    let output = running.wait_with_output()?;
     let error = String::from_utf8_lossy(&output.stderr);
     let error = error.trim_end().to_owned();
-    Ok(match output.status.code() {
-        Some(0) => Ran::Done(output.stdout),
-        Some(3) => Ran::Denied(error),
-        _ => Ran::Failed(error),
-    })
+    Ok((output.status.code(), output.stdout, error))
 }
 
 /// A stranger opens the vault before the owner does, and stays.

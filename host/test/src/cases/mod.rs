@@ -11,6 +11,7 @@ mod delegation;
 mod demonstration;
 mod disown;
 mod faults;
+mod handed_out;
 mod hostile;
 mod kernel;
 mod lending_c;
@@ -60,6 +61,8 @@ pub(crate) struct Case {
     pub(crate) bound: bool,
     /// Once more as a program without fs-verity, which the driver hashes.
     pub(crate) by_hash: bool,
+    /// It leaves an instance that stays when everybody has left.
+    pub(crate) keeps: bool,
     /// Only when there is time.
     pub(crate) long: bool,
     /// After that long it hangs.
@@ -89,6 +92,7 @@ impl Case {
             proves,
             bound: false,
             by_hash: false,
+            keeps: false,
             long: false,
             seconds: 60,
             play,
@@ -128,6 +132,12 @@ impl Case {
     /// It needs a bound TA.
     const fn bound(mut self) -> Self {
         self.bound = true;
+        self
+    }
+
+    /// It leaves an instance that is kept alive, of a TA that is not ours to have unloaded.
+    const fn keeping(mut self) -> Self {
+        self.keeps = true;
         self
     }
 
@@ -242,6 +252,7 @@ pub(crate) fn choose(filters: &[String]) -> Vec<&'static Case> {
         lending_c::CASES,
         objects::CASES,
         callbacks::CASES,
+        handed_out::CASES,
         demonstration::CASES,
         faults::LAST,
     ];

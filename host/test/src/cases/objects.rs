@@ -3,6 +3,7 @@
 //! session.
 
 use super::delegation::{allow, can_lend, request};
+use super::demonstration::{Ran, ran};
 use super::{Case, G, O};
 use crate::bench::{Bench, Seat, flavour, released, until};
 use crate::stats::Stats;
@@ -125,6 +126,13 @@ pub(super) const CASES: &[Case] = &[
         &[11, O + 6],
         undelivered,
     ),
+    Case::service(
+        12017,
+        "The vault's program keeps a secret by an object",
+        &[O + 7],
+        vault_by_object,
+    )
+    .keeping(),
 ];
 
 /// The first Linux with the interface.
@@ -174,7 +182,7 @@ fn works(tee: &Tee, object: Object, identity: Identity) -> Result<()> {
     Ok(())
 }
 
-fn denied(answer: Answer, origin: u32) -> bool {
+pub(super) fn denied(answer: Answer, origin: u32) -> bool {
     matches!(answer, Answer::Tee { ret, origin: by, .. } if (ret, by) == (TEE_ERROR_ACCESS_DENIED, origin))
 }
 
@@ -329,16 +337,16 @@ fn other_file(b: &Bench) -> Result<Option<String>> {
 }
 
 // TEE_IOCTL_PARAM_ATTR_TYPE_* and TEE_IOCTL_PARAM_ATTR_META
-const VALUE_IN: u64 = 1;
-const VALUE_OUT: u64 = 2;
+pub(super) const VALUE_IN: u64 = 1;
+pub(super) const VALUE_OUT: u64 = 2;
 const VALUE_INOUT: u64 = 3;
 const MEM_IN: u64 = 5;
 const MEM_OUT: u64 = 6;
 const UBUF_IN: u64 = 8;
-const UBUF_OUT: u64 = 9;
+pub(super) const UBUF_OUT: u64 = 9;
 const UBUF_INOUT: u64 = 10;
 const OBJREF_IN: u64 = 11;
-const OBJREF_OUT: u64 = 12;
+pub(super) const OBJREF_OUT: u64 = 12;
 const OBJREF_INOUT: u64 = 13;
 const META: u64 = 0x100;
 
@@ -406,6 +414,7 @@ fn meaningless(b: &Bench) -> Result<Option<String>> {
         ),
         (ROOT, root::OPEN, vec![uuid, [VALUE_IN, 1, 0, 1], place]),
         (ROOT, root::OPEN, vec![uuid, login, place, session]),
+        (ROOT, root::OPEN, vec![uuid, login, place, place]),
         (
             ROOT,
             root::OPEN,
@@ -456,7 +465,7 @@ fn meaningless(b: &Bench) -> Result<Option<String>> {
         [OBJREF_IN, memory.id | 1 << 32, 0, 0],
         [OBJREF_IN, ROOT, 0, 0],
         [OBJREF_IN, 0, 0, 0],
-        place,
+        [OBJREF_OUT | META, 0, 0, 0],
         [OBJREF_INOUT, memory.id, 0, 0],
         [VALUE_IN | META, 0, 0, 0],
         [UBUF_IN | META, uuid[1], 16, 0],
@@ -885,4 +894,40 @@ fn taken_up(b: &Bench) -> Result<Option<String>> {
     let released = let_person(STRANGER, || Ok(tee.release(object)))?;
     ensure!(released.is_success(), "release: {released}");
     Ok(Some(owner.to_string()))
+}
+
+fn vault_by_object(b: &Bench) -> Result<Option<String>> {
+    let has_objects = connect(b)?.is_some();
+    if !b.verifies() {
+        return Ok(None);
+    }
+    let name = "by-an-object";
+    if !has_objects {
+        let without = let_person(OWNER, || ran(&["--object", "put", name], b"a secret"))?;
+        let clear = matches!(&without, Ran::Failed(error) if error.contains("has no such objects"));
+        ensure!(clear, "without objects: {without:?}");
+        return Ok(Some("a clear error".into()));
+    }
+    let run = |person, arguments: &[&str], input: &[u8]| {
+        let output = let_person(person, || ran(arguments, input))?;
+        match output {
+            Ran::Done(output) => Ok(Some(output)),
+            Ran::Denied(_) => Ok(None),
+            Ran::Failed(error) => Err(anyhow!("vault {arguments:?}: {error}")),
+        }
+    };
+    let put = run(OWNER, &["--object", "put", name], b"a secret")?;
+    ensure!(put == Some(vec![]), "put: {put:?}");
+    for arguments in [&["get", name][..], &["--object", "get", name]] {
+        let got = run(OWNER, arguments, b"")?;
+        ensure!(
+            got.as_deref() == Some(b"a secret"),
+            "{arguments:?}: {got:?}"
+        );
+    }
+    let stranger = run(STRANGER, &["--object", "--login", "user", "list"], b"")?;
+    ensure!(stranger.is_none(), "a stranger lists {stranger:?}");
+    let deleted = run(OWNER, &["--object", "delete", name], b"")?;
+    ensure!(deleted.is_some(), "delete");
+    Ok(Some("the owner's alone".into()))
 }

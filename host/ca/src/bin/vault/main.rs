@@ -7,7 +7,8 @@ use clap::{Parser, Subcommand};
 use client_binding_ca::{
     DEVICE_FROM, EXIT_CODES, Failure, LOGINS, connect, finish, parse_login, print, read_secret,
 };
-use client_binding_client::{Client, Error, Login, Param, Session};
+use client_binding_client::object::{Object, Root};
+use client_binding_client::{Client, Error, Grantee, Login, Offer, Param, Session};
 use client_binding_proto::vault::{Command, LIST_MAX, SECRET_MAX, UUID};
 use std::io::stdin;
 use std::path::PathBuf;
@@ -28,6 +29,9 @@ struct Args {
     login: Option<Login>,
     #[arg(long, global = true, value_name = "SOCKET", help = DEVICE_FROM)]
     device_from: Option<PathBuf>,
+    /// Use the vault as an object of Linux 7.3
+    #[arg(long, global = true)]
+    object: bool,
     #[command(subcommand)]
     action: Action,
 }
@@ -81,7 +85,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     };
     let owner = args.login.unwrap_or(Login::UserApplication);
     let client = connect(args.device_from.as_deref())?;
-    let open = || open(&client, owner);
+    let open = || Vault::open(&client, owner, args.object);
     match &args.action {
         Action::Put { name } => ask(
             &open()?,
@@ -99,8 +103,7 @@ fn run(args: &Args) -> Result<(), Failure> {
                 None => get(&open()?, name, Failure::at_invoke),
                 Some(number) => {
                     let login = args.login.unwrap_or(Login::User);
-                    let lent = client.take_up(number, login);
-                    let lent = lent.map_err(|error| Failure::at_take_up(error, number, login))?;
+                    let lent = Vault::take_up(&client, number, login, args.object)?;
                     get(&lent, name, Failure::at_lent)
                 }
             }
@@ -118,17 +121,59 @@ fn run(args: &Args) -> Result<(), Failure> {
         ),
         Action::Share(args) => share::share(&open()?, args),
         Action::Unshare { number } => share::unshare(&client, *number, owner),
-        Action::Shares => share::shares(&client, owner),
+        Action::Shares => share::shares(&client, owner, args.object),
     }
 }
 
-fn open(client: &Client, login: Login) -> Result<Session, Failure> {
-    client
-        .open(Uuid::from_bytes(UUID.octets), login)
-        .map_err(|error| Failure::at_open(error, "vault", login))
+/// A session with the vault.
+enum Vault {
+    Session(Session),
+    Object(Object),
 }
 
-fn get(session: &Session, name: &str, failure: fn(Error) -> Failure) -> Result<(), Failure> {
+impl Vault {
+    fn open(client: &Client, login: Login, as_object: bool) -> Result<Self, Failure> {
+        let ta = Uuid::from_bytes(UUID.octets);
+        let opened = if as_object {
+            let root = Root::of(client).map_err(Failure::at_objects)?;
+            root.open(ta, login).map(Self::Object)
+        } else {
+            client.open(ta, login).map(Self::Session)
+        };
+        opened.map_err(|error| Failure::at_open(error, "vault", login))
+    }
+
+    fn take_up(
+        client: &Client,
+        number: u64,
+        login: Login,
+        as_object: bool,
+    ) -> Result<Self, Failure> {
+        let lent = if as_object {
+            let root = Root::of(client).map_err(Failure::at_objects)?;
+            root.take_up(number, login).map(Self::Object)
+        } else {
+            client.take_up(number, login).map(Self::Session)
+        };
+        lent.map_err(|error| Failure::at_take_up(error, number, login))
+    }
+
+    fn invoke(&self, command: Command, params: &mut [Param<'_>; 4]) -> Result<(), Error> {
+        match self {
+            Self::Session(session) => session.invoke(command.number(), params),
+            Self::Object(object) => object.invoke(command.number(), params),
+        }
+    }
+
+    fn grant(&self, to: Grantee, command: Command) -> Offer<'_> {
+        match self {
+            Self::Session(session) => session.grant(to, &[command.number()]),
+            Self::Object(object) => object.grant(to, &[command.number()]),
+        }
+    }
+}
+
+fn get(vault: &Vault, name: &str, failure: fn(Error) -> Failure) -> Result<(), Failure> {
     let mut room = Zeroizing::new([0; SECRET_MAX]);
     let room = Param::MemOut(room.as_mut_slice(), 0);
     let mut params = [
@@ -137,18 +182,16 @@ fn get(session: &Session, name: &str, failure: fn(Error) -> Failure) -> Result<(
         Param::None,
         Param::None,
     ];
-    session
-        .invoke(Command::Get.number(), &mut params)
-        .map_err(failure)?;
+    vault.invoke(Command::Get, &mut params).map_err(failure)?;
     print(params[1].written())
 }
 
 /// The names, in order, each with its line end.
-fn list(session: &Session) -> Result<Vec<u8>, Failure> {
+fn list(vault: &Vault) -> Result<Vec<u8>, Failure> {
     let mut room = [0; LIST_MAX];
     let room = Param::MemOut(&mut room, 0);
     let mut params = [room, Param::None, Param::None, Param::None];
-    ask(session, Command::List, &mut params)?;
+    ask(vault, Command::List, &mut params)?;
     let mut names: Vec<_> = params[0]
         .written()
         .split_inclusive(|&c| c == b'\n')
@@ -158,20 +201,18 @@ fn list(session: &Session) -> Result<Vec<u8>, Failure> {
 }
 
 /// The number by which a secret is lent.
-fn number(session: &Session, name: &[u8]) -> Result<u64, Failure> {
+fn number(vault: &Vault, name: &[u8]) -> Result<u64, Failure> {
     let mut params = [
         Param::MemIn(name),
         Param::ValueOut(0, 0),
         Param::None,
         Param::None,
     ];
-    ask(session, Command::Number, &mut params)?;
+    ask(vault, Command::Number, &mut params)?;
     let (low, high) = params[1].value();
     Ok(u64::from(high) << 32 | u64::from(low))
 }
 
-fn ask(session: &Session, command: Command, params: &mut [Param<'_>; 4]) -> Result<(), Failure> {
-    session
-        .invoke(command.number(), params)
-        .map_err(Failure::at_invoke)
+fn ask(vault: &Vault, command: Command, params: &mut [Param<'_>; 4]) -> Result<(), Failure> {
+    vault.invoke(command, params).map_err(Failure::at_invoke)
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What the vault's owner lends.
 
+use crate::Vault;
 use client_binding_abi::delegation::{FOREVER, UNLIMITED};
 use client_binding_ca::{Failure, GRANTEES, parse_grantee, print};
 use client_binding_client::identity::{Names, Principal, uuid};
-use client_binding_client::{Client, Grant, Listed, Login, Session};
+use client_binding_client::{Client, Grant, Listed, Login};
 use client_binding_proto::vault::{Command, UUID};
 use comfy_table::{Table, presets};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -41,11 +42,11 @@ fn parse_time(text: &str) -> Result<Duration, String> {
 /// How often to ask whether it is over.
 const PERIOD: Duration = Duration::from_secs(1);
 
-pub(crate) fn share(session: &Session, args: &Args) -> Result<(), Failure> {
-    let number = crate::number(session, args.name.as_bytes())?;
+pub(crate) fn share(vault: &Vault, args: &Args) -> Result<(), Failure> {
+    let number = crate::number(vault, args.name.as_bytes())?;
     // Before there is something that a signal has to end.
     let signals = Signals::watch().map_err(|errno| Failure::other(errno.desc()))?;
-    let mut offer = session.grant(args.to, &[Command::Get.number()]);
+    let mut offer = vault.grant(args.to.into(), Command::Get);
     offer = offer.badge(number);
     if let Some(uses) = args.uses {
         offer = offer.uses(uses);
@@ -98,7 +99,7 @@ pub(crate) fn unshare(client: &Client, number: u64, login: Login) -> Result<(), 
         .map_err(Failure::at_lending)
 }
 
-pub(crate) fn shares(client: &Client, login: Login) -> Result<(), Failure> {
+pub(crate) fn shares(client: &Client, login: Login, as_object: bool) -> Result<(), Failure> {
     let mut grants = client.grants(login).map_err(Failure::at_lending)?;
     grants.retain(|grant| uuid(grant.ta).into_bytes() == UUID.octets);
     if grants.is_empty() {
@@ -107,7 +108,7 @@ pub(crate) fn shares(client: &Client, login: Login) -> Result<(), Failure> {
     // Root sees those of others, and would be refused by the vault.
     let mine = |grant: &Listed| grant.owner_login.0 == login.method();
     let secrets = match grants.iter().any(mine) {
-        true => secrets(client, login)?,
+        true => secrets(client, login, as_object)?,
         false => HashMap::new(),
     };
     let names = Names::of(Path::new("/etc"));
@@ -127,13 +128,17 @@ pub(crate) fn shares(client: &Client, login: Login) -> Result<(), Failure> {
 }
 
 /// The names of the secrets by their numbers.
-fn secrets(client: &Client, login: Login) -> Result<HashMap<u64, String>, Failure> {
-    let session = crate::open(client, login)?;
-    let names = crate::list(&session)?;
+fn secrets(
+    client: &Client,
+    login: Login,
+    as_object: bool,
+) -> Result<HashMap<u64, String>, Failure> {
+    let vault = Vault::open(client, login, as_object)?;
+    let names = crate::list(&vault)?;
     let names = names.split(|&c| c == b'\n').filter(|name| !name.is_empty());
     names
         .map(|name| {
-            let number = crate::number(&session, name)?;
+            let number = crate::number(&vault, name)?;
             Ok((number, String::from_utf8_lossy(name).into_owned()))
         })
         .collect()

@@ -10,6 +10,7 @@
 #include <linux/bitops.h>
 #include <linux/bug.h>
 #include <linux/build_bug.h>
+#include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/limits.h>
@@ -21,6 +22,8 @@
 #include <linux/tee_core.h>
 #include <linux/types.h>
 #include <linux/uaccess.h>
+#include <linux/uidgid.h>
+#include <linux/uuid.h>
 #include <linux/xarray.h>
 #include <uapi/linux/optee.h>
 #include "optee_private.h"
@@ -29,18 +32,29 @@
 
 static_assert(OPTEE_CALLBACK_MAX == OPTEE_CALLBACK_OCTETS);
 
+/* client_binding.grant: a session with it is what a TA lends a client */
+static const uuid_t grant_uuid =
+	UUID_INIT(0xf382b691, 0xf352, 0x4a3f,
+		  0xa9, 0xa6, 0xcd, 0x4d, 0x9a, 0x06, 0x7a, 0x9c);
+
 /**
  * struct optee_object - what an id stands for
  * @refcount:	the table, and each call that uses it
  * @kind:	OPTEE_OBJREF_SESSION or OPTEE_OBJREF_MEMORY
  * @session:	id of the session
+ * @login:	with which login method it was opened
+ * @gid:	and as which group, if that takes one
  * @memory:	memref parameter, with a reference to its memory
  */
 struct optee_object {
 	refcount_t refcount;
 	u32 kind;
 	union {
-		u32 session;
+		struct {
+			u32 session;
+			u32 login;
+			kgid_t gid;
+		};
 		struct tee_param memory;
 	};
 };
@@ -56,8 +70,10 @@ struct optee_object {
  * @params:	those of the caller
  * @ta_params:	what the TA gets instead
  * @used:	objects that @ta_params refer to
- * @may_give:	flag if the TA may be given objects
- * @inv:	which of @ta_params those are
+ * @of:		the session, if this is a command of one: may it have objects
+ * @made:	objects that the TA is to hand out, until they are in the table
+ * @ids:	the ids that they have
+ * @inv:	which of @ta_params are objects that the TA is given
  * @offs:	where each UBUF's octets are in @buffer
  * @buffer:	octets of UBUFs, NULL if there are none
  * @is_cached:	flag if @buffer belongs to the open file
@@ -72,7 +88,9 @@ struct operation {
 	struct tee_param *params;
 	struct tee_param ta_params[MAX_TA_PARAMS];
 	struct optee_object *used[MAX_TA_PARAMS];
-	bool may_give;
+	const struct optee_object *of;
+	struct optee_object *made[MAX_TA_PARAMS];
+	u32 ids[MAX_TA_PARAMS];
 	struct optee_invocation inv;
 	size_t offs[MAX_TA_PARAMS];
 	struct tee_shm *buffer;
@@ -178,16 +196,31 @@ static void put_into(struct optee_objects *objects, u32 id,
 	WARN_ON(xa_is_err(xa_store(&objects->table, id, obj, GFP_KERNEL)));
 }
 
-static struct optee_object *alloc_object(u32 kind)
+/* An object with an id, not yet in the table */
+static struct optee_object *make_object(struct optee_objects *objects, u32 kind,
+					u32 *id)
 {
 	struct optee_object *obj = kzalloc(sizeof(*obj), GFP_KERNEL_ACCOUNT);
+	int rc;
 
-	if (obj) {
-		refcount_set(&obj->refcount, 1);
-		obj->kind = kind;
+	if (!obj)
+		return ERR_PTR(-ENOMEM);
+	rc = reserve(objects, id);
+	if (rc) {
+		kfree(obj);
+		return ERR_PTR(rc);
 	}
+	refcount_set(&obj->refcount, 1);
+	obj->kind = kind;
 
 	return obj;
+}
+
+static void unmake_object(struct optee_objects *objects, u32 id,
+			  struct optee_object *obj)
+{
+	forget(objects, id);
+	kfree(obj);
 }
 
 /*
@@ -318,7 +351,7 @@ static int give(struct operation *op, size_t n, u16 kind, u32 id)
 {
 	struct optee *optee = tee_get_drvdata(op->ctx->teedev);
 
-	if (!op->may_give)
+	if (!op->of)
 		return -EINVAL;
 	if (!optee->client_objects)
 		return -EOPNOTSUPP;
@@ -349,6 +382,40 @@ static int use_object(struct operation *op, size_t n)
 		       give(op, n, OPTEE_MSG_OBJECT_SESSION, obj->session) :
 		       -EINVAL;
 	op->ta_params[n] = obj->memory;
+
+	return 0;
+}
+
+static bool is_limited(const struct tee_context *ctx)
+{
+#if IS_ENABLED(CONFIG_TEE_CLIENT_LIMIT)
+	return ctx->limited;
+#else
+	return false;
+#endif
+}
+
+/* The TA hands an object out. That it can't is said before the TA is called */
+static int expect_object(struct operation *op, size_t n)
+{
+	struct optee *optee = tee_get_drvdata(op->ctx->teedev);
+	struct optee_object *obj;
+
+	if (!op->of)
+		return -EINVAL;
+	if (!optee->client_binding)
+		return -EOPNOTSUPP;
+	if (is_limited(op->ctx))
+		return -EPERM;
+
+	obj = make_object(objects_of(op->ctx), OPTEE_OBJREF_SESSION,
+			  op->ids + n);
+	if (IS_ERR(obj))
+		return PTR_ERR(obj);
+	obj->login = op->of->login;
+	obj->gid = op->of->gid;
+	op->made[n] = obj;
+	op->ta_params[n].attr = TEE_IOCTL_PARAM_ATTR_TYPE_VALUE_OUTPUT;
 
 	return 0;
 }
@@ -403,6 +470,11 @@ static int prepare(struct operation *op)
 			if (rc)
 				return rc;
 			break;
+		case TEE_IOCTL_PARAM_ATTR_TYPE_OBJREF_OUTPUT:
+			rc = expect_object(op, n);
+			if (rc)
+				return rc;
+			break;
 		default:
 			return -EINVAL;
 		}
@@ -453,38 +525,123 @@ static void clean_up(struct operation *op)
 	size_t n;
 
 	put_buffer(op);
-	for (n = 0; n < MAX_TA_PARAMS; n++)
+	for (n = 0; n < MAX_TA_PARAMS; n++) {
 		if (op->used[n])
 			put_object(op->used[n]);
+		if (op->made[n])
+			unmake_object(objects_of(op->ctx), op->ids[n],
+				      op->made[n]);
+	}
+}
+
+/*
+ * What a TA hands out
+ */
+
+static bool is_handed_out(const struct operation *op, size_t n)
+{
+	const struct tee_param_value *number = &op->ta_params[n].u.value;
+
+	/* 0 is the number of no grant: the TA has nothing for it */
+	return op->made[n] && (number->a || number->b);
+}
+
+/* Opens a session for a grant that the TA says is the client's */
+static bool take_up(struct operation *op, size_t n)
+{
+	struct optee_object *obj = op->made[n];
+	struct tee_ioctl_open_session_arg arg = {
+		.clnt_login = obj->login,
+		.num_params = 1,
+	};
+	struct tee_param number = {
+		.attr = TEE_IOCTL_PARAM_ATTR_TYPE_VALUE_INPUT,
+		.u.value = op->ta_params[n].u.value,
+	};
+	gid_t gid = from_kgid(current_user_ns(), obj->gid);
+	int rc;
+
+	export_uuid(arg.uuid, &grant_uuid);
+	memcpy(arg.clnt_uuid, &gid, sizeof(gid));
+
+	rc = tee_user_open_session(op->ctx, &arg, &number);
+	if (!rc && !arg.ret) {
+		obj->session = arg.session;
+		return true;
+	}
+
+	/* The TA was called: there's a result, whatever comes of this */
+	op->ret = arg.ret;
+	op->origin = arg.ret_origin;
+	if (rc) {
+		op->ret = rc == -ENOMEM ? TEEC_ERROR_OUT_OF_MEMORY :
+					  TEEC_ERROR_COMMUNICATION;
+		op->origin = TEEC_ORIGIN_COMMS;
+	}
+
+	return false;
+}
+
+/*
+ * What a command that succeeds hands out becomes objects, all of it or nothing.
+ * It's taken up even if that's in vain: what is closed is lent no longer.
+ */
+static void hand_out(struct operation *op, bool in_vain)
+{
+	bool taken_up[MAX_TA_PARAMS] = { };
+	bool failed = op->ret;
+	size_t n;
+
+	/* What a command puts there that fails means nothing */
+	for (n = 0; n < op->num_params && !failed; n++)
+		if (is_handed_out(op, n))
+			taken_up[n] = take_up(op, n);
+
+	for (n = 0; n < op->num_params; n++) {
+		if (!op->made[n])
+			continue;
+		op->params[n].u.objref.id = TEE_OBJREF_NULL;
+		op->params[n].u.objref.flags = 0;
+		if (!taken_up[n])
+			continue;
+		if (op->ret || in_vain) {
+			optee_close_session(op->ctx, op->made[n]->session);
+			continue;
+		}
+		put_into(objects_of(op->ctx), op->ids[n], op->made[n],
+			 op->params + n);
+		op->made[n] = NULL;
+	}
 }
 
 /*
  * Operations
  */
 
-static int invoke(struct operation *op, u32 session)
+static int invoke(struct operation *op, const struct optee_object *of)
 {
 	struct tee_ioctl_invoke_arg arg = {
 		.func = op->op,
-		.session = session,
+		.session = of->session,
 		.cancel_id = op->cancel_id,
 		.num_params = op->num_params,
 	};
 	int rc;
 
-	op->may_give = true;
+	op->of = of;
 	rc = prepare(op);
 	if (!rc && op->inv.kinds)
 		rc = optee_invoke_with_objects(op->ctx, &arg, op->ta_params,
 					       &op->inv);
 	else if (!rc)
 		rc = optee_invoke_func(op->ctx, &arg, op->ta_params);
-	if (!rc)
-		rc = copy_out(op, arg.ret, arg.ret_origin);
-	clean_up(op);
-
 	op->ret = arg.ret;
 	op->origin = arg.ret_origin;
+	if (!rc) {
+		rc = copy_out(op, arg.ret, arg.ret_origin);
+		hand_out(op, rc);
+	}
+	clean_up(op);
 
 	return rc;
 }
@@ -550,6 +707,8 @@ static int open_session(struct operation *op, struct optee_object *obj)
 	clean_up(op);
 
 	obj->session = arg.session;
+	obj->login = arg.clnt_login;
+	obj->gid = make_kgid(current_user_ns(), gid);
 	op->ret = arg.ret;
 	op->origin = arg.ret_origin;
 
@@ -564,20 +723,14 @@ static int root_open(struct operation *op)
 	u32 id;
 	int rc;
 
-	obj = alloc_object(OPTEE_OBJREF_SESSION);
-	if (!obj)
-		return -ENOMEM;
-	rc = reserve(objects, &id);
-	if (rc) {
-		put_object(obj);
-		return rc;
-	}
+	obj = make_object(objects, OPTEE_OBJREF_SESSION, &id);
+	if (IS_ERR(obj))
+		return PTR_ERR(obj);
 
 	rc = open_session(op, obj);
 	if (rc || op->ret) {
 		ref->u.objref.id = TEE_OBJREF_NULL;
-		forget(objects, id);
-		put_object(obj);
+		unmake_object(objects, id, obj);
 		return rc;
 	}
 
@@ -616,20 +769,14 @@ static int root_memory(struct operation *op)
 	const struct tee_param *memory = op->params;
 	struct optee_object *obj;
 	u32 id;
-	int rc;
 
 	/* What is of another context is a part of the driver's, kept by a file */
 	if (!memory->u.memref.shm || memory->u.memref.shm->ctx != op->ctx)
 		return -EINVAL;
 
-	obj = alloc_object(OPTEE_OBJREF_MEMORY);
-	if (!obj)
-		return -ENOMEM;
-	rc = reserve(objects, &id);
-	if (rc) {
-		kfree(obj);
-		return rc;
-	}
+	obj = make_object(objects, OPTEE_OBJREF_MEMORY, &id);
+	if (IS_ERR(obj))
+		return PTR_ERR(obj);
 
 	/* Who called us has a reference until we return */
 	refcount_inc(&memory->u.memref.shm->refcount);
@@ -777,7 +924,7 @@ static int invoke_object(struct operation *op, u64 id)
 	obj = get_object(objects_of(op->ctx), &ref, OPTEE_OBJREF_SESSION);
 	if (!obj)
 		return -EINVAL;
-	rc = invoke(op, obj->session);
+	rc = invoke(op, obj);
 	put_object(obj);
 
 	return rc;

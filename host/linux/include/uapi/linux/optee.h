@@ -19,7 +19,13 @@
  *		caller's own with OPTEE_OBJREF_CALLBACK, see below: the TA gets
  *		a value, with a number in @a, and secure world knows what it
  *		is. Only with a command, and EOPNOTSUPP unless
- *		OPTEE_ROOT_VERSION says that it can be.
+ *		OPTEE_ROOT_VERSION says that it can be. OUTPUT, also only with
+ *		a command: the TA puts the number of a grant there, its lower
+ *		half in @a, see client_binding.lend. The caller gets a session
+ *		that is for it, or TEE_OBJREF_NULL if the number is 0. If one
+ *		can't be opened there is none, and @ret is what came of that,
+ *		though the command was run. EOPNOTSUPP: nothing is lent here.
+ *		EPERM: the file is limited.
  * NONE:	nothing.
  *
  * TEE_OBJREF_NULL is the root object. Its operations are OPTEE_ROOT_* below.

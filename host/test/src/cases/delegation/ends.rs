@@ -2,15 +2,17 @@
 //! How lending ends: taken back, out of time, with the owner, the grantee, the TA or the supplicant.
 
 use super::{Loan, THIRD, Watch, Way, allow, can_lend, request, shown};
-use crate::bench::{Bench, Seat, died, flavour, opening, released, visit};
+use crate::bench::{Bench, Seat, ask, died, flavour, opening, released, visit};
 use crate::cases::{Case, G};
 use crate::stats::Stats;
 use crate::supplicant;
-use crate::world::{OWNER, Process, ROOT, STRANGER};
+use crate::world::{OWNER, Process, ROOT, STRANGER, let_person};
 use anyhow::{Context, Result, anyhow, ensure};
+use client_binding_policy::abi::delegation::Request;
 use client_binding_proto::probe::{Command, Kind, Opening};
-use client_binding_raw::lend::Lender;
-use client_binding_raw::{Answer, Login};
+use client_binding_raw::code::{TEE_ERROR_ACCESS_DENIED, TEE_ERROR_BAD_PARAMETERS};
+use client_binding_raw::lend::{Lender, take_up};
+use client_binding_raw::{Answer, Login, Tee};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -70,6 +72,13 @@ pub(in crate::cases) const CASES: &[Case] = &[
         "A grantee goes on a millisecond after its time",
         &[G + 4],
         to_the_millisecond,
+    )
+    .bound(),
+    Case::service(
+        11056,
+        "What is lent until it is closed ends when the grantee closes it, and nobody else",
+        &[G + 8],
+        until_closed,
     )
     .bound(),
 ];
@@ -507,4 +516,50 @@ fn to_the_millisecond(b: &Bench) -> Result<Option<String>> {
         late.len(),
         nearest(behind)
     )))
+}
+
+fn until_closed(b: &Bench) -> Result<Option<String>> {
+    let seat = Seat::owned(flavour(Kind::Private, true), Login::User)?;
+    if !can_lend(b, &seat)? {
+        return Ok(None);
+    }
+    allow(&seat, &[Command::WhoAmI])?;
+    let lender = Lender::open(&seat.tee, Login::User)?;
+    let mut terms = request(&seat, STRANGER, &[Command::WhoAmI]);
+    let plain = lender.lend(&terms)?.context("lend")?;
+    terms.flags = Request::UNTIL_CLOSED;
+    let number = lender.lend(&terms)?.context("lend until it is closed")?;
+    // Of who may not take it up nothing is closed.
+    let refused = take_up(&seat.tee, number, Login::User).err();
+    let refused = refused.context("the owner takes it up")?;
+    ensure!(refused.code() == Some(TEE_ERROR_ACCESS_DENIED), "{refused}");
+    let seen = let_person(STRANGER, || {
+        let tee = Tee::connect()?;
+        let sessions = [number, number, plain].map(|n| take_up(&tee, n, Login::User));
+        let [first, second, other] = sessions;
+        let (first, second, other) = (first?, second?, other?);
+        ask(&tee, second).identity().context("used")?;
+        tee.close(first).context("close")?;
+        let after = ask(&tee, second);
+        let late = take_up(&tee, number, Login::User).err();
+        let late = late.context("it is taken up again")?;
+        tee.close(other).context("close")?;
+        let again = take_up(&tee, plain, Login::User)?;
+        ask(&tee, again)
+            .identity()
+            .context("what was lent for ever")?;
+        Ok([after, late])
+    })?;
+    for answer in seen {
+        let denied = answer.code() == Some(TEE_ERROR_ACCESS_DENIED);
+        ensure!(denied, "it goes on: {answer}");
+    }
+    let left = lender.list()?;
+    ensure!(left.len() == 1 && left[0].number == plain, "left: {left:?}");
+    // One flag is known.
+    terms.flags = 2;
+    let unknown = lender.lend(&terms)?.err().context("another flag")?;
+    let refused = unknown.code() == Some(TEE_ERROR_BAD_PARAMETERS);
+    ensure!(refused, "another flag: {unknown}");
+    Ok(Some(seen[0].to_string()))
 }
