@@ -16,6 +16,8 @@ pub(crate) trait Device: AsFd + Send + Sync {
     fn has_objects(&self) -> bool;
     /// An operation of an object.
     fn operate(&self, id: u64, op: u32, cancel_id: u32, operands: &mut Vec<Operand<'_>>) -> Answer;
+    /// How many times those who [receive](Self::receive) were told that it is over: once more, or as it is.
+    fn stops(&self, once_more: bool) -> Option<u32>;
     /// Waits for a call by a TA.
     fn receive(&self, stops: u32, room: &mut [u8]) -> nix::Result<Call>;
     /// Answers it.
@@ -69,6 +71,10 @@ impl Device for Tee {
 
     fn operate(&self, id: u64, op: u32, cancel_id: u32, operands: &mut Vec<Operand<'_>>) -> Answer {
         Self::operate(self, id, op, cancel_id, operands)
+    }
+
+    fn stops(&self, once_more: bool) -> Option<u32> {
+        Self::stops(self, once_more).ok()
     }
 
     fn receive(&self, stops: u32, room: &mut [u8]) -> nix::Result<Call> {

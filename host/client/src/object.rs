@@ -390,22 +390,13 @@ pub struct Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.over.store(true, Ordering::SeqCst);
-        let told = stops(&self.context, true).is_some();
+        let told = self.context.stops(true).is_some();
         // The handler may drop it, too, and ends when it returns.
         let other = |thread: &JoinHandle<()>| thread.thread().id() != thread::current().id();
         if let Some(thread) = self.thread.take().filter(|thread| told && other(thread)) {
             // It has no result, and catches panics.
             let _ = thread.join();
         }
-    }
-}
-
-/// How many times those who wait for calls on this connection were told that it is over: once more, or as it is.
-fn stops(context: &Context, once_more: bool) -> Option<u32> {
-    let mut stops = vec![value(Kind::ValueInOut, once_more.into(), 0)];
-    match context.operate(ROOT, root::STOP, 0, &mut stops) {
-        Answer::Tee { ret: 0, .. } => Some(numbers(&stops[0]).0 as u32),
-        _ => None,
     }
 }
 
@@ -416,7 +407,7 @@ fn serve(
 ) {
     let mut room = vec![0; raw::MOST_OF_CALL];
     // Asked for before `over` is: who is told afterwards that it is over notices.
-    while let Some(stops) = stops(context, false) {
+    while let Some(stops) = context.stops(false) {
         if over.load(Ordering::SeqCst) {
             return;
         }

@@ -277,6 +277,10 @@ impl Device for Paper {
         Ok(Box::new(Sheet(number, shared, self.alive.clone())))
     }
 
+    fn stops(&self, _: bool) -> Option<u32> {
+        None
+    }
+
     fn receive(&self, _: u32, _: &mut [u8]) -> nix::Result<Call> {
         Err(Errno::EINVAL)
     }

@@ -140,7 +140,7 @@ static struct optee_object *get_object(struct optee_objects *objects,
 	return obj;
 }
 
-/* Takes an id for an object that comes to be, or doesn't: see forget() */
+/* Takes an id for an object that comes to be, or doesn't: unmake_object() */
 static int reserve(struct optee_objects *objects, u32 *id)
 {
 	int rc = -ENOSPC;
@@ -159,15 +159,7 @@ static int reserve(struct optee_objects *objects, u32 *id)
 	return rc < 0 ? rc : 0;
 }
 
-static void forget(struct optee_objects *objects, u32 id)
-{
-	xa_lock(&objects->table);
-	__xa_erase(&objects->table, id);
-	objects->count--;
-	xa_unlock(&objects->table);
-}
-
-/* The same for an object, unless somebody else was faster */
+/* Takes an object out of the table, unless somebody else was faster */
 static bool forget_object(struct optee_objects *objects, u32 id,
 			  struct optee_object *obj)
 {
@@ -219,7 +211,10 @@ static struct optee_object *make_object(struct optee_objects *objects, u32 kind,
 static void unmake_object(struct optee_objects *objects, u32 id,
 			  struct optee_object *obj)
 {
-	forget(objects, id);
+	xa_lock(&objects->table);
+	__xa_erase(&objects->table, id);
+	objects->count--;
+	xa_unlock(&objects->table);
 	kfree(obj);
 }
 
